@@ -51,8 +51,8 @@ class Expected:
         if not right.all():
             first = tuple(int(i) for i in np.argwhere(~right)[0])
             raise AssertionError(
-                f"{np.count_nonzero(~right)} of {right.size} pixels are wrong; first at {first}: got {actual[first]!r}, "
-                f"expected {self.low[first]!r} to {self.high[first]!r}"
+                f"{np.count_nonzero(~right)} of {right.size} pixels are wrong; first at {first}: "
+                f"got {actual[first]!r}, expected {self.low[first]!r} to {self.high[first]!r}"
             )
 
 
@@ -124,7 +124,8 @@ def gaussian(
     slack = np.maximum(1e-9, scale * 2.0**-53 * (sum(sizes) + 2))
     value = np.where(np.isnan(value), 0, value)  # a window without a valid sample
     slack = np.where(np.isnan(slack), 0, slack)
-    return Expected(saturate(np.rint(value - slack), image.dtype), saturate(np.rint(value + slack), image.dtype), image.dtype)
+    low, high = (saturate(np.rint(bound), image.dtype) for bound in (value - slack, value + slack))
+    return Expected(low, high, image.dtype)
 
 
 def median(
@@ -165,7 +166,7 @@ def median(
 
 
 def rank_of(samples: np.ndarray, rank: int, share: float | None) -> Any:
-    """The element of rank ``share`` percent (of ``rank`` itself where there is no share) of the samples that take part."""
+    """The element of rank ``share`` percent (or ``rank`` itself, without a share) of the samples that take part."""
     m = len(samples)
     if m == 0:
         return np.nan if samples.dtype.kind == "f" else 0

@@ -1,8 +1,8 @@
 """Cases of the Gaussian.
 
 Tolerance: integers are the float64 value rounded half to even; either neighbour is right only where that value lies
-within 1e-9 of a tie (or, for wide integers, within its own rounding error). Floats as for the mean, of the weighted mean
-of |x| in the window.
+within 1e-9 of a tie (or, for wide integers, within its own rounding error). Floats as for the mean, of the weighted
+mean of |x| in the window.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ CASES: tuple[Case, ...] = (
     case("3d-per-axis", (6, 7, 8), "int32", sigma=(0, 1.0, 0.5)),
     case("1d-wide", (50,), "float64", sigma=20.0),
     # batch axes
-    *(case(f"axes{compact(a)}", (6, 7, 5), "uint8", sigma=1.0, axes=a) for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
+    *(case(f"axes{compact(a)}", (6, 7, 5), "uint8", sigma=1.0, axes=a)
+      for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
     case("axes-per-axis", (6, 7, 5), "float32", sigma=(0.5, 1.5), axes=(2, 0)),
     case("axes-4d", (3, 6, 2, 5), "uint16", sigma=(0.5, 1.0), axes=(1, 3)),
     *(case(f"channel{c}", (8, 9, 3), "uint8", sigma=1.0, channel_axis=c) for c in (0, 1, 2, -1, -3)),
@@ -68,11 +69,13 @@ CASES: tuple[Case, ...] = (
     case("where-channel", (8, 9, 3), "uint8", sigma=1.0, channel_axis=-1, where="half"),
     case("where-3d", (5, 6, 7), "float32", sigma=0.6, where="half"),
     # not-a-number and infinity
-    *(case(p, dtype=t, sigma=0.6, pixels=p) for p in ("one_nan", "many_nans", "only_nans", "infinities") for t in FLOATS),
+    *(case(p, dtype=t, sigma=0.6, pixels=p)
+      for p in ("one_nan", "many_nans", "only_nans", "infinities") for t in FLOATS),
     *(case(f"{p}-sigma2", (30, 90), "float32", sigma=2.0, pixels=p) for p in ("one_nan", "infinities")),
     *(case(f"omit-{p}", dtype=t, sigma=0.6, pixels=p, nan_policy="omit")
       for p in ("one_nan", "many_nans", "only_nans", "infinities", "noise") for t in FLOATS),
-    *(case(f"omit-{m}", (9, 8), "float32", sigma=1.0, pixels="many_nans", nan_policy="omit", mode=m, cval=7.0) for m in MODES),
+    *(case(f"omit-{m}", (9, 8), "float32", sigma=1.0, pixels="many_nans", nan_policy="omit", mode=m, cval=7.0)
+      for m in MODES),
     case("omit-where", dtype="float32", sigma=0.8, pixels="many_nans", nan_policy="omit", where="half"),
     case("nan-where", dtype="float32", sigma=0.5, pixels="many_nans", where="half"),
     case("omit-integers", dtype="uint8", sigma=1.0, nan_policy="omit"),

@@ -48,7 +48,8 @@ CASES: tuple[Case, ...] = (
     case("3d-per-axis", (6, 7, 8), "int32", size=(1, 4, 5)),
     case("1d-size64", (50,), "uint64", size=64),
     # batch axes
-    *(case(f"axes{compact(a)}", (6, 7, 5), "uint8", size=4, axes=a) for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
+    *(case(f"axes{compact(a)}", (6, 7, 5), "uint8", size=4, axes=a)
+      for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
     case("axes-per-axis", (6, 7, 5), "float32", size=(2, 5), axes=(2, 0)),
     case("axes-4d", (3, 6, 2, 5), "uint16", size=(3, 5), axes=(1, 3)),
     *(case(f"channel{c}", (8, 9, 3), "uint8", size=3, channel_axis=c) for c in (0, 1, 2, -1, -3)),
@@ -63,11 +64,13 @@ CASES: tuple[Case, ...] = (
     case("where-3d", (5, 6, 7), "float32", size=3, where="half"),
     case("where-large", (30, 30), "uint8", size=31, where="few"),
     # not-a-number and infinity
-    *(case(p, dtype=t, size=3, pixels=p) for p in ("one_nan", "many_nans", "only_nans", "infinities") for t in FLOATS),
+    *(case(p, dtype=t, size=3, pixels=p)
+      for p in ("one_nan", "many_nans", "only_nans", "infinities") for t in FLOATS),
     *(case(f"{p}-size15", (30, 200), "float32", size=15, pixels=p) for p in ("one_nan", "infinities")),
     *(case(f"omit-{p}", dtype=t, size=3, pixels=p, nan_policy="omit")
       for p in ("one_nan", "many_nans", "only_nans", "infinities", "noise") for t in FLOATS),
-    *(case(f"omit-{m}", (9, 8), "float32", size=6, pixels="many_nans", nan_policy="omit", mode=m, cval=7.0) for m in MODES),
+    *(case(f"omit-{m}", (9, 8), "float32", size=6, pixels="many_nans", nan_policy="omit", mode=m, cval=7.0)
+      for m in MODES),
     case("omit-where", dtype="float32", size=3, pixels="many_nans", nan_policy="omit", where="half"),
     case("nan-where", dtype="float32", size=3, pixels="many_nans", where="half"),
     case("omit-integers", dtype="uint8", size=3, nan_policy="omit"),

@@ -19,11 +19,13 @@ def case(name: str, shape: tuple[int, ...] = (19, 23), dtype: str = "uint8", **o
 
 CASES: tuple[Case, ...] = (
     # sizes: networks end and histograms or bitsets begin somewhere here; 23 is larger than the image in one axis
-    *(case(f"size{k}", dtype=t, size=k) for k in (1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 23) for t in ("uint8", "uint16", "float32")),
+    *(case(f"size{k}", dtype=t, size=k)
+      for k in (1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 23) for t in ("uint8", "uint16", "float32")),
     *(case(f"size{k}", (24, 37), t, size=k) for k in (31, 64) for t in ("uint8", "int16", "float32")),
     *(case(f"size{compact(s)}", dtype="int16", size=s) for s in ((1, 5), (4, 1), (2, 9), (50, 3), (1, 1), (3, 5))),
     # wide enough for whole vectors, one sample too wide, one too narrow
-    *(case(f"width{n}", (7, n), t, size=3) for n in (15, 16, 17, 31, 33, 63, 64, 65, 129) for t in ("uint8", "float32")),
+    *(case(f"width{n}", (7, n), t, size=3)
+      for n in (15, 16, 17, 31, 33, 63, 64, 65, 129) for t in ("uint8", "float32")),
     case("tall", (900, 5), "uint8", size=5),
     # borders
     *(case(f"{m}-size{k}", (9, 7), "int16", size=k, mode=m, cval=-5) for m in MODES for k in (3, 6, 17)),
@@ -63,7 +65,8 @@ CASES: tuple[Case, ...] = (
     *(case(f"percentile{p}-size15", (20, 30), "uint8", size=15, percentile=p) for p in (0, 5, 50, 100)),
     *(case(f"percentile{p}-where", dtype="uint8", size=5, percentile=p, where="half") for p in (0, 20, 50, 90, 100)),
     # batch axes
-    *(case(f"axes{compact(a)}", (6, 7, 5), "uint8", size=4, axes=a) for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
+    *(case(f"axes{compact(a)}", (6, 7, 5), "uint8", size=4, axes=a)
+      for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
     case("axes-per-axis", (6, 7, 5), "float32", size=(2, 5), axes=(2, 0)),
     case("axes-4d", (3, 6, 2, 5), "uint16", size=(3, 5), axes=(1, 3)),
     *(case(f"channel{c}", (8, 9, 3), "uint8", size=3, channel_axis=c) for c in (0, 1, 2, -1, -3)),
@@ -83,7 +86,8 @@ CASES: tuple[Case, ...] = (
       for t in FLOATS for k in (3, 8)),
     *(case(f"omit-{p}", dtype=t, size=3, pixels=p, nan_policy="omit")
       for p in ("one_nan", "many_nans", "only_nans", "infinities", "noise") for t in FLOATS),
-    *(case(f"omit-{m}", (9, 8), "float32", size=6, pixels="many_nans", nan_policy="omit", mode=m, cval=7.0) for m in MODES),
+    *(case(f"omit-{m}", (9, 8), "float32", size=6, pixels="many_nans", nan_policy="omit", mode=m, cval=7.0)
+      for m in MODES),
     case("omit-where", dtype="float32", size=3, pixels="many_nans", nan_policy="omit", where="half"),
     case("nan-where", dtype="float32", size=3, pixels="many_nans", where="half"),
     case("nan-rank0", dtype="float32", size=3, pixels="many_nans", rank=0),
