@@ -61,9 +61,9 @@ $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imrestore needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	@$(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing into $(VENV) from constraints.txt: once, a minute or two.'
-	$(PY) -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(PY) -m pip install --quiet --constraint constraints.txt hatchling
-	$(PY) -m pip install --quiet --constraint constraints.txt --no-build-isolation \
+	$(PY) -m pip install -qq --constraint constraints.txt torch==2.13.0
+	$(PY) -m pip install -qq --constraint constraints.txt hatchling
+	$(PY) -m pip install -qq --constraint constraints.txt --no-build-isolation \
 		--editable '.[learned,cuda12,dask,test,bench]'
 	@rm -f $(VENV)/.installed-*
 	@touch $@

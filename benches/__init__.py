@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m benches``. One timer, one table, every row checked before it counts."""

@@ -1,0 +1,105 @@
+"""The three filters with the peers that have them: checked first, then timed on one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benches import expected, machine, peers
+from benches.rows import Goal, Plan, Row, measure
+from benches.timing import Contender
+
+TRUNCATE = 4.0
+
+
+class Call(NamedTuple):
+    """A filter with its parameters: ours, everybody else's for a dtype, and its definition."""
+
+    filter: str
+    parameters: str
+    ours: peers.Filter
+    others: Callable[[str], dict[str, peers.Filter]]
+    definition: Callable[[NDArray[Any]], expected.Expected]
+
+
+def mean(size: int) -> Call:
+    import imrestore
+
+    return Call(
+        "mean",
+        f"{size}x{size}",
+        lambda src, dst: imrestore.mean(src, size, out=dst),
+        lambda dtype: peers.mean(dtype, size),
+        lambda image: expected.mean(image, size, "reflect"),
+    )
+
+
+def gaussian(sigma: float) -> Call:
+    """With the taps scipy takes: radius int(4 sigma + 0.5)."""
+    import imrestore
+
+    return Call(
+        "gaussian",
+        f"sigma {sigma:g}",
+        lambda src, dst: imrestore.gaussian(src, sigma, truncate=TRUNCATE, out=dst),
+        lambda dtype: peers.gaussian(dtype, sigma, TRUNCATE),
+        lambda image: expected.gaussian(image, sigma, TRUNCATE, "reflect"),
+    )
+
+
+def median(size: int) -> Call:
+    """OpenCV replicates the border here and leaves no choice, so everyone does."""
+    import imrestore
+
+    return Call(
+        "median",
+        f"{size}x{size}",
+        lambda src, dst: imrestore.median(src, size, mode="nearest", out=dst),
+        lambda dtype: peers.median(dtype, size),
+        lambda image: expected.median(image, size, "nearest"),
+    )
+
+
+def measure_filter(
+    plan: Plan,
+    suite: str,
+    call: Call,
+    image: NDArray[Any],
+    goal: Goal | None,
+    *,
+    also: Sequence[Contender] = (),
+    copied: bool = True,
+) -> Row:
+    """The row of one filter.
+
+    Our result is checked on the whole picture, a peer's on an excerpt; ``also`` is only timed.
+    """
+    out = np.zeros_like(image)
+    call.ours(image, out)
+    equal = call.definition(image).matches(out)
+    part = peers.excerpt(image)
+    wanted = call.definition(part)
+    others = call.others(image.dtype.name)
+    return measure(
+        plan,
+        lambda: call.ours(image, out),
+        [*(peers.contender(name, run, image) for name, run in others.items()), *also],
+        copy=machine.copier(image, np.empty_like(image), plan.threads) if copied else None,
+        suite=suite,
+        filter=call.filter,
+        parameters=call.parameters,
+        dtype=image.dtype.name,
+        shape=image.shape,
+        goal=goal,
+        equal=equal,
+        inexact_peers=tuple(name for name, run in others.items() if not matches(run, part, wanted)),
+    )
+
+
+def matches(run: peers.Filter, image: NDArray[Any], wanted: expected.Expected) -> bool:
+    out = np.zeros_like(image)
+    run(image, out)
+    return wanted.matches(out)

@@ -1,0 +1,91 @@
+"""The same filter in other libraries, each writing into an array it is given where it can.
+
+A peer whose result is not ours to the last bit stays in the table and is named there: OpenCV's 8-bit Gaussian works in
+fixed point, scipy truncates integers after every axis, scikit-image's rank filters see no border.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benches.timing import Contender
+
+#: Rows and columns of the excerpt that stands in for the picture where a peer takes long.
+EXCERPT = 256
+
+OPENCV, SCIPY, SCIKIT_IMAGE = "OpenCV", "scipy", "scikit-image"
+#: OpenCV's median works on any odd size in 8 bits and on these in 16 bits and float.
+OPENCV_WIDE_MEDIANS = (3, 5)
+
+Filter = Callable[[NDArray[Any], NDArray[Any]], object]
+
+
+def contender(name: str, run: Filter, image: NDArray[Any]) -> Contender:
+    out, part = np.empty_like(image), excerpt(image)
+    part_out = np.empty_like(part)
+    if part.size == image.size:
+        return Contender(name, lambda: run(image, out))
+    return Contender(name, lambda: run(image, out), lambda: run(part, part_out), part.size / image.size)
+
+
+def excerpt(image: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(image[:EXCERPT, :EXCERPT])
+
+
+def mean(dtype: str, size: int) -> dict[str, Filter]:
+    import cv2
+    from scipy import ndimage
+
+    return {
+        OPENCV: lambda src, dst: cv2.blur(src, (size, size), dst, borderType=cv2.BORDER_REFLECT),
+        SCIPY: lambda src, dst: ndimage.uniform_filter(src, size, output=dst, mode="reflect"),
+        **({SCIKIT_IMAGE: rank_filter("mean", size)} if dtype == "uint8" else {}),
+    }
+
+
+def gaussian(dtype: str, sigma: float, truncate: float) -> dict[str, Filter]:
+    import cv2
+    from scipy import ndimage
+    from skimage import filters
+
+    taps = 2 * int(truncate * sigma + 0.5) + 1
+    found: dict[str, Filter] = {
+        OPENCV: lambda src, dst: cv2.GaussianBlur(src, (taps, taps), sigma, dst, borderType=cv2.BORDER_REFLECT),
+        SCIPY: lambda src, dst: ndimage.gaussian_filter(src, sigma, output=dst, mode="reflect", truncate=truncate),
+    }
+    if dtype == "float32":
+        found[SCIKIT_IMAGE] = lambda src, dst: filters.gaussian(
+            src, sigma, mode="reflect", truncate=truncate, preserve_range=True, out=dst
+        )
+    return found
+
+
+def median(dtype: str, size: int) -> dict[str, Filter]:
+    import cv2
+    from scipy import ndimage
+
+    found: dict[str, Filter] = {SCIPY: lambda src, dst: ndimage.median_filter(src, size, output=dst, mode="nearest")}
+    if dtype == "uint8" or size in OPENCV_WIDE_MEDIANS:
+        found[OPENCV] = lambda src, dst: cv2.medianBlur(src, size, dst)
+    if dtype != "float32":
+        found[SCIKIT_IMAGE] = rank_filter("median", size)
+    return found
+
+
+def rank_filter(name: str, size: int) -> Filter:
+    from skimage.filters import rank
+
+    footprint = np.ones((size, size), np.uint8)
+    function = getattr(rank, name)
+
+    def run(src: NDArray[Any], dst: NDArray[Any]) -> object:
+        with warnings.catch_warnings():  # about the number of grey levels in 16 bits
+            warnings.simplefilter("ignore")
+            return function(src, footprint, out=dst)
+
+    return run

@@ -1,0 +1,229 @@
+"""The benchmark's own arithmetic: its fast definitions against the slow oracles, its rows, its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benches import expected
+from benches.__main__ import main
+from benches.pictures import picture
+from benches.report import README_BEGIN, README_END, Report, compare_reports, markdown, write_into_readme
+from benches.rows import Goal, Row
+from benches.suites import DEFAULT, NAMES
+from benches.timing import Timing
+from tests import oracles
+
+ROOT = Path(__file__).parents[1]
+DTYPES = ("uint8", "uint16", "float32")
+
+
+def timing(milliseconds: float, share: float = 1.0) -> Timing:
+    seconds = milliseconds / 1e3
+    return Timing(seconds, 0.9 * seconds, 1.2 * seconds, 20, 3 * seconds, share)
+
+
+def row(ours: float, opencv: float, scipy: float = 50.0, **changes: object) -> Row:
+    values = {
+        "suite": "mean",
+        "filter": "mean",
+        "parameters": "3x3",
+        "dtype": "uint8",
+        "shape": (2048, 2048),
+        "ours": timing(ours),
+        "peers": {"OpenCV": timing(opencv), "scipy": timing(scipy, share=1 / 64)},
+        "ratios": {"OpenCV": opencv / ours, "scipy": scipy / ours},
+        "inexact_peers": ("scipy",),
+        "goal": Goal(1.5, "OpenCV"),
+        "copy_percent": 40.0,
+        "equal": True,
+    }
+    return Row(**(values | changes))
+
+
+def report(*rows: Row) -> Report:
+    metadata = {
+        "date": "2026-11-21T09:00:00+00:00",
+        "commit": "0123456789",
+        "uncommitted_changes": False,
+        "python": "3.11.7",
+        "cpu": "some processor",
+        "threads": 2,
+        "copy_gb_per_s": 20.0,
+        "versions": {"numpy": "2.4.6"},
+    }
+    return Report(metadata, list(rows))
+
+
+# The fast definitions
+
+SMALL = (23, 31)  # odd, prime, and smaller than the largest windows below
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 3, 4, 9, 31])
+def test_mean_is_the_oracles(dtype, size):
+    image = picture(dtype, *SMALL)
+    oracle, fast = oracles.mean(image, size), expected.mean(image, size, "reflect")
+    assert_same_range(fast, oracle, image)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sigma", [0.7, 1, 2])
+def test_gaussian_is_the_oracles(dtype, sigma):
+    image = picture(dtype, *SMALL)
+    assert_same_range(expected.gaussian(image, sigma, 4.0, "reflect"), oracles.gaussian(image, sigma), image)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 3, 4, 9, 31])
+def test_median_is_the_oracles(dtype, size):
+    image = picture(dtype, *SMALL)
+    fast = expected.median(image, size, "nearest", pixels=3000)
+    oracle = oracles.median(image, size, mode="nearest")
+    assert fast.pixels is not None
+    np.testing.assert_array_equal(fast.low, oracle.low[fast.pixels])
+    assert np.unique(np.stack(fast.pixels), axis=1).shape[1] > 0.8 * image.size  # nearly every pixel was looked at
+
+
+def assert_same_range(fast: expected.Expected, oracle: oracles.Expected, image: np.ndarray) -> None:
+    if image.dtype.kind == "u":
+        np.testing.assert_array_equal(fast.low, oracle.low)
+        np.testing.assert_array_equal(fast.high, oracle.high)
+    else:  # the oracle adds one subnormal step and sums in another order
+        np.testing.assert_allclose(fast.low, oracle.low.astype(np.float64), rtol=1e-12)
+        np.testing.assert_allclose(fast.high, oracle.high.astype(np.float64), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_wrong_pixel_is_noticed(dtype):
+    image = picture(dtype, *SMALL)
+    definition = expected.mean(image, 3, "reflect")
+    right = definition.low.astype(image.dtype) if image.dtype.kind == "u" else ((definition.low + definition.high) / 2)
+    right = right.astype(image.dtype)
+    assert definition.matches(right)
+    wrong = right.copy()
+    wrong[11, 30] += 1 if image.dtype.kind == "u" else np.float32(1e-5)
+    assert not definition.matches(wrong)
+
+
+def test_pictures_are_the_same_every_time_and_fill_their_range():
+    image = picture("uint16", 600, 700)
+    assert image.shape == (600, 700)
+    assert image.max() > 60000
+    picture.cache_clear()
+    np.testing.assert_array_equal(picture("uint16", 600, 700), image)
+
+
+# Rows and goals
+
+
+def test_the_ratio_is_to_the_fastest_peer():
+    assert row(2.0, 5.0, scipy=4.0).best_peer == "scipy"
+    assert row(2.0, 5.0, scipy=4.0).ratio == 2.0
+
+
+def test_our_own_rows_are_no_peers():
+    with_own = row(2.0, 5.0, ratios={"OpenCV": 2.5, "imrestore uint8": 0.4})
+    assert with_own.best_peer == "OpenCV"
+
+
+@pytest.mark.parametrize(
+    ("one", "met"),
+    [
+        (row(2.0, 3.0), True),
+        (row(2.0, 2.9), False),
+        (row(2.0, 9.0, equal=False), False),
+        (row(2.0, 9.0, goal=None), None),
+        (row(1900.0, 1.0, goal=Goal(2.0)), True),
+        (row(2100.0, 1.0, goal=Goal(2.0)), False),
+        (row(3.0, 1.0, goal=Goal(1 / 4, "OpenCV")), True),
+        (row(5.0, 1.0, goal=Goal(1 / 4, "OpenCV")), False),
+    ],
+)
+def test_goals(one, met):
+    assert one.met is met
+
+
+def test_goals_say_what_they_are():
+    assert Goal(1.5, "OpenCV").text == ">= 1.5x OpenCV"
+    assert Goal(1 / 4, "imrestore uint8").text == "<= 4x the time of imrestore uint8"
+    assert Goal(2.0).text == "<= 2 s"
+
+
+def test_json_keeps_every_field(tmp_path):
+    alone = row(0.3, 1.0, goal=None, peers={}, ratios={}, inexact_peers=(), equal=None, note="n")
+    before = report(row(2.0, 5.0), alone)
+    path = tmp_path / "run.json"
+    path.write_text(before.to_json())
+    after = Report.from_file(path)
+    assert after.metadata == before.metadata
+    assert [r.to_json() for r in after.rows] == [r.to_json() for r in before.rows]
+
+
+def test_another_schema_is_refused(tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"schema": 99, "metadata": {}, "results": []}))
+    with pytest.raises(ValueError, match="schema 99"):
+        Report.from_file(path)
+
+
+# The report
+
+
+def test_the_table_shows_losses_and_wrong_results():
+    text = markdown(report(row(2.0, 5.0), row(2.0, 1.0, dtype="uint16"), row(1.0, 9.0, dtype="float32", equal=False)))
+    lines = {line.split(" | ")[1]: line for line in text.splitlines() if line.startswith("| mean")}
+    assert "| 2.5x | >= 1.5x OpenCV | yes |" in lines["uint8"]
+    assert "| 0.5x | >= 1.5x OpenCV | **MISS** |" in lines["uint16"]
+    assert lines["float32"].endswith("| **MISS** | 40 | **NO** |")
+    assert "1 of 3 goals met; WRONG RESULTS: mean/mean/3x3/float32/2048x2048" in text
+
+
+def test_a_lower_ratio_is_a_regression_even_if_the_time_is_not():
+    lines, worse = compare_reports(report(row(2.0, 6.0)), report(row(1.8, 4.0)), percent=10)
+    assert worse
+    assert lines[0].startswith("SLOWER")
+
+
+def test_a_noisier_hour_is_no_regression():
+    lines, worse = compare_reports(report(row(2.0, 6.0)), report(row(6.0, 17.0)), percent=10)
+    assert not worse
+    assert lines[0].startswith("ok")
+
+
+def test_a_result_that_became_wrong_is_a_regression():
+    assert compare_reports(report(row(2.0, 6.0)), report(row(2.0, 6.0, equal=False)), percent=10)[1]
+
+
+def test_rows_that_came_and_went_are_named():
+    lines, worse = compare_reports(report(row(2.0, 6.0)), report(row(2.0, 6.0, dtype="uint16")), percent=10)
+    assert not worse
+    assert [line.split()[0] for line in lines] == ["new", "gone"]
+
+
+@pytest.mark.parametrize(("opencv", "code"), [(6.0, 0), (4.0, 1)])
+def test_compare_ends_with_its_verdict(tmp_path, capsys, opencv, code):
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    for path, one in zip(paths, [row(2.0, 6.0), row(2.0, opencv)], strict=True):
+        path.write_text(report(one).to_json())
+    assert main(["--compare", *map(str, paths)]) == code
+    assert "mean/mean/3x3/uint8/2048x2048" in capsys.readouterr().out
+
+
+def test_the_table_goes_between_the_marks_of_the_readme(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{README_BEGIN}\nold\n{README_END}\nafter\n")
+    write_into_readme(report(row(2.0, 5.0)), readme)
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    assert "1 of 1 goals met" in text
+
+
+def test_every_default_suite_is_offered():
+    assert set(DEFAULT) <= set(NAMES)
