@@ -71,12 +71,15 @@ def measure_filter(
     goal: Goal | None,
     *,
     also: Sequence[Contender] = (),
+    into_out: bool = True,
     copied: bool = True,
 ) -> Row:
     """The row of one filter.
 
-    Our result is checked on the whole picture, a peer's on an excerpt; ``also`` is only timed.
+    Our result is checked on the whole picture, a peer's on an excerpt; ``also`` is only timed. Everyone writes into an
+    array made before, or, without ``into_out``, makes its own.
     """
+    image = image.copy()  # some peers refuse a read-only picture
     out = np.zeros_like(image)
     call.ours(image, out)
     equal = call.definition(image).matches(out)
@@ -85,8 +88,8 @@ def measure_filter(
     others = call.others(image.dtype.name)
     return measure(
         plan,
-        lambda: call.ours(image, out),
-        [*(peers.contender(name, run, image) for name, run in others.items()), *also],
+        peers.contender("", call.ours, image, into_out).run,
+        [*(peers.contender(name, run, image, into_out) for name, run in others.items()), *also],
         copy=machine.copier(image, np.empty_like(image), plan.threads) if copied else None,
         suite=suite,
         filter=call.filter,

@@ -7,9 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,21 +71,20 @@ def cpu_name() -> str:
 
 
 def copier(src: NDArray[Any], dst: NDArray[Any], threads: int) -> Callable[[], object]:
-    """The fastest plain copy at hand, in one thread or in strips over several: the limit that memory sets."""
-    if threads == 1:
-        return lambda: np.copyto(dst, src)
-    pool = ThreadPoolExecutor(threads - 1)
-    bounds = np.linspace(0, len(src), threads + 1).astype(int)
-    strips = [(dst[a:b], src[a:b]) for a, b in pairwise(bounds)]
+    """The fastest plain copy at hand, in one thread or in strips over our pool: the limit that memory sets."""
 
     def in_one_thread() -> None:
         np.copyto(dst, src)
 
+    if threads == 1:
+        return in_one_thread
+    from imrestore_kernels.cpu._pool import run_rows
+
+    def copy_rows(start: int, stop: int) -> None:
+        np.copyto(dst[start:stop], src[start:stop])
+
     def in_strips() -> None:
-        others = [pool.submit(np.copyto, *strip) for strip in strips[1:]]
-        np.copyto(*strips[0])
-        for other in others:
-            other.result()
+        run_rows(copy_rows, (), len(src), work=src.nbytes)
 
     result = compare([Contender("one", in_one_thread), Contender("strips", in_strips)], seconds=0.2, rounds=(5, 30))
     return in_strips if result.ratio("one", "strips") > 1 else in_one_thread

@@ -1,4 +1,4 @@
-"""The same filter in other libraries, each writing into an array it is given where it can.
+"""The same filter in other libraries.
 
 A peer whose result is not ours to the last bit stays in the table and is named there: OpenCV's 8-bit Gaussian works in
 fixed point, scipy truncates integers after every axis, scikit-image's rank filters see no border.
@@ -22,12 +22,13 @@ OPENCV, SCIPY, SCIKIT_IMAGE = "OpenCV", "scipy", "scikit-image"
 #: OpenCV's median works on any odd size in 8 bits and on these in 16 bits and float.
 OPENCV_WIDE_MEDIANS = (3, 5)
 
-Filter = Callable[[NDArray[Any], NDArray[Any]], object]
+#: From a picture into an array, or into one of its own making.
+Filter = Callable[[NDArray[Any], NDArray[Any] | None], object]
 
 
-def contender(name: str, run: Filter, image: NDArray[Any]) -> Contender:
-    out, part = np.empty_like(image), excerpt(image)
-    part_out = np.empty_like(part)
+def contender(name: str, run: Filter, image: NDArray[Any], into_out: bool = True) -> Contender:
+    part = excerpt(image)
+    out, part_out = (np.empty_like(image), np.empty_like(part)) if into_out else (None, None)
     if part.size == image.size:
         return Contender(name, lambda: run(image, out))
     return Contender(name, lambda: run(image, out), lambda: run(part, part_out), part.size / image.size)
@@ -83,7 +84,7 @@ def rank_filter(name: str, size: int) -> Filter:
     footprint = np.ones((size, size), np.uint8)
     function = getattr(rank, name)
 
-    def run(src: NDArray[Any], dst: NDArray[Any]) -> object:
+    def run(src: NDArray[Any], dst: NDArray[Any] | None) -> object:
         with warnings.catch_warnings():  # about the number of grey levels in 16 bits
             warnings.simplefilter("ignore")
             return function(src, footprint, out=dst)
