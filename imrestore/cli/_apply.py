@@ -1,0 +1,90 @@
+"""One filter on one page: which axes are pixels, which channels are left alone, what a mask means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imrestore.cli.files import FileError, Limits, Page, read
+
+Filter = Callable[..., Any]
+
+
+class Recipe:
+    """A filter of the package with the keyword arguments of the command line."""
+
+    def __init__(self, command: str, options: dict[str, Any], *, volume: bool = False, limits: Limits | None = None):
+        import imrestore
+
+        self.command = command
+        self.options = dict(options)
+        self.volume = volume
+        self.function: Filter = getattr(imrestore, command)
+        self.channel_axis: int | str | None = self.options.pop("channel_axis", "auto")
+        limits = limits or Limits()
+        if "footprint" in self.options:
+            self.options["footprint"] = _mask(self.options["footprint"], limits)
+        self.where = _mask(self.options.pop("where"), limits) if "where" in self.options else None
+
+    def pages(self, pages: Iterable[Page], kind: str) -> Iterator[Page]:
+        """The filtered pages, one by one or, with ``volume``, all as one image with a further axis."""
+        yield from self._stack(pages, kind) if self.volume else (self.page(page, kind) for page in pages)
+
+    def page(self, page: Page, kind: str) -> Page:
+        """The filtered page: same shape and dtype, except that black and white becomes grey unless ranks are taken."""
+        pixels = page.pixels
+        if pixels.dtype == np.bool_ and kind != "npy" and self.command != "median":
+            pixels = pixels.astype(np.uint8) * 255
+        return replace(page, pixels=self._filtered(pixels, page.channel_axis, page.alpha))
+
+    def _stack(self, pages: Iterable[Page], kind: str) -> Iterator[Page]:
+        parts = list(pages)
+        first = parts[0]
+        if any(part.pixels.shape != first.pixels.shape or part.pixels.dtype != first.pixels.dtype for part in parts):
+            raise FileError("the pages differ in shape or type; --volume needs them alike")
+        axis = None if first.channel_axis is None else first.channel_axis + 1
+        whole = replace(first, pixels=np.stack([part.pixels for part in parts]), channel_axis=axis)
+        for part, pixels in zip(parts, self.page(whole, kind).pixels, strict=True):
+            yield replace(part, pixels=pixels)
+
+    def _filtered(self, pixels: NDArray[Any], channel_axis: int | None, alpha: tuple[int, ...]) -> NDArray[Any]:
+        if self.channel_axis != "auto":  # the user knows the axes: no channel is special
+            result: NDArray[Any] = self.function(pixels, **self._keywords(pixels.ndim, self.channel_axis))
+            return result
+        keywords = self._keywords(pixels.ndim, channel_axis)
+        if not alpha:
+            result = self.function(pixels, **keywords)
+            return result
+        assert channel_axis is not None
+        result = pixels.copy()
+        colours: list[Any] = [slice(None)] * pixels.ndim
+        colours[channel_axis] = [i for i in range(pixels.shape[channel_axis]) if i not in alpha]
+        result[tuple(colours)] = self.function(pixels[tuple(colours)], **keywords)
+        return result
+
+    def _keywords(self, ndim: int, channel_axis: int | str | None) -> dict[str, Any]:
+        keywords = dict(self.options)
+        if channel_axis is not None:
+            keywords["channel_axis"] = channel_axis
+        if self.where is not None:
+            where = self.where
+            if isinstance(channel_axis, int) and where.ndim < ndim:
+                # One mask for all channels, which may come before or after the picture's axes.
+                where = np.expand_dims(where, where.ndim if channel_axis % ndim == ndim - 1 else 0)
+            keywords["where"] = where
+        return keywords
+
+
+def _mask(path: Path, limits: Limits) -> NDArray[np.bool_]:
+    """A grey picture or an array as true and false."""
+    with read(path, limits) as (_, pages):
+        page = next(pages)
+        if page.channel_axis is not None or next(pages, None) is not None:
+            raise FileError("a mask or footprint must be one grey picture or an array without channels")
+        mask: NDArray[np.bool_] = page.pixels != 0
+        return mask

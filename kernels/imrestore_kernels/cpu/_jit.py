@@ -1,0 +1,215 @@
+"""Compile a row kernel once, keep the machine code, and never let the cache hurt anybody.
+
+Numba's own cache raises ``EOFError`` for ever once one of its files is damaged, keys closures by a pickle that changes
+from process to process, and cannot be pointed at a directory per version. Here every kernel has a name that says all
+that went into it (``median_5x5_r12_uint8``), one file, and a digest in front of it:
+
+- the directory carries imrestore's, Numba's and Python's version and a hash of the kernel sources, has rights 0700 and must
+  belong to the user (the files are pickles: whoever can write them can run code);
+- a damaged, truncated or foreign file is logged, deleted and compiled anew;
+- a directory that cannot be written means compiling in memory, with one log line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import pickle
+import re
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+logger = logging.getLogger("imrestore")
+
+#: A first call that compiles for longer than this says so in the log.
+SLOW_COMPILE_S = 1.0
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_compile_lock = threading.RLock()
+
+
+def _new_lock_in_child() -> None:
+    global _compile_lock
+    _compile_lock = threading.RLock()
+
+
+# A fork waits for a compilation in progress: the child would inherit Numba's lock held by a thread that is gone.
+os.register_at_fork(
+    before=lambda: _compile_lock.acquire() and None,
+    after_in_parent=lambda: _compile_lock.release(),
+    after_in_child=_new_lock_in_child,
+)
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).resolve().parent.parent.glob("**/*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def cache_root() -> Path:
+    """Directory under which every version keeps its own cache."""
+    chosen = os.environ.get("IMRESTORE_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "imrestore"
+
+
+def _version_name() -> str:
+    python = f"{sys.implementation.name}{sys.version_info.major}{sys.version_info.minor}"
+    return f"{_source_hash()}-numba{numba.__version__}-llvmlite{llvmlite.__version__}-{python}"
+
+
+class _Store:
+    """The directory, opened once per process. ``path`` is None where there is nothing safe to write to."""
+
+    def __init__(self) -> None:
+        self._pid: int | None = None
+        self._path: Path | None = None
+
+    @property
+    def path(self) -> Path | None:
+        if self._pid is None:
+            self._pid = os.getpid()
+            try:
+                self._path = self._open()
+            except (OSError, RuntimeError) as error:  # RuntimeError: no home directory
+                logger.warning("compiled kernels are kept in memory only: %s", error)
+                self._path = None
+        return self._path
+
+    @staticmethod
+    def _open() -> Path:
+        path = cache_root() / _version_name()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+        if hasattr(os, "getuid") and status.st_uid != os.getuid():
+            raise PermissionError(f"{path} belongs to user {status.st_uid}, not to you")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(f"{path} can be written by others (mode {stat.S_IMODE(status.st_mode):04o})")
+        with tempfile.TemporaryFile(dir=path):
+            pass
+        return path
+
+    def load(self, name: str) -> Any:
+        """What was saved under ``name``, or None. A damaged file is deleted."""
+        if self.path is None:
+            return None
+        file = self.path / name
+        try:
+            blob = file.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            logger.warning("cannot read compiled kernel %s (%s); compiling it anew", file, error)
+            return None
+        if len(blob) > 32 and hashlib.sha256(blob[32:]).digest() == blob[:32]:
+            return pickle.loads(blob[32:])
+        logger.warning("compiled kernel %s is damaged; deleting it and compiling anew", file)
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("cannot delete %s: %s", file, error)
+        return None
+
+    def save(self, name: str, data: Any) -> None:
+        """Write atomically; a failure costs nothing but the next process's compile time."""
+        if self.path is None:
+            return
+        payload = dumps(data)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=self.path, prefix="tmp-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(payload).digest())
+                    file.write(payload)
+                os.replace(temporary, self.path / name)
+            except OSError:
+                os.unlink(temporary)
+                raise
+        except OSError as error:
+            logger.warning("cannot keep compiled kernel %s in %s: %s", name, self.path, error)
+
+
+_store = _Store()
+
+
+def cache_directory() -> Path | None:
+    """Where this process keeps machine code, or None if it keeps it in memory only."""
+    return _store.path
+
+
+class _KernelCache(_Cache):
+    """Numba's cache interface over :class:`_Store`, for one kernel."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def _file_name(self, signature: Any, codegen: Any) -> str:
+        key = repr((str(signature), codegen.magic_tuple()))
+        readable = re.sub(r"[^\w.-]", "_", self._name)
+        return f"{readable}.{hashlib.sha256(key.encode()).hexdigest()[:16]}.bin"
+
+    @property
+    def cache_path(self) -> str | None:
+        path = _store.path
+        return None if path is None else str(path)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        target_context.refresh()
+        data = _store.load(self._file_name(sig, target_context.codegen()))
+        return None if data is None else CompileResult._rebuild(target_context, *data)
+
+    def save_overload(self, sig: Any, cres: Any) -> None:
+        _store.save(self._file_name(sig, cres.codegen), cres._reduce())
+
+    def enable(self) -> None: ...
+
+    def disable(self) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+def inline(function: _F) -> _F:
+    """A piece of a kernel: compiled into whoever calls it."""
+    return numba.njit(inline="never", nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+def compile_rows(function: _F, name: str, *signature: Any) -> _F:
+    """Compile ``function`` for one signature, from the cache if it is there.
+
+    Parameters
+    ----------
+    function : callable
+        Python source of the kernel: no validation, no Python objects, returns None.
+    name : str
+        Says everything that went into the kernel beside its signature: it is the key of the cache.
+    *signature : numba types
+        Types of the arguments.
+    """
+    with _compile_lock:
+        start = time.perf_counter()
+        dispatcher = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
+        dispatcher._cache = _KernelCache(name)
+        dispatcher.compile(numba.types.void(*signature))
+        dispatcher.disable_compile()
+        seconds = time.perf_counter() - start
+        if seconds > SLOW_COMPILE_S:
+            logger.info("compiled %s once, in %.1f s; kept in %s", name, seconds, _store.path or "memory")
+        return dispatcher  # type: ignore[no-any-return]
