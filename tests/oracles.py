@@ -119,7 +119,7 @@ def gaussian(
             total_weight = np.where(takes_part, weights, 0).sum(axis=over_window)
             value, scale = value / total_weight, scale / total_weight
     if image.dtype.kind == "f":
-        return float_range(value, scale, image.dtype)
+        return float_range(value, scale, image.dtype, roundings=sum(sizes))
     # The promise is the float64 value rounded half to even: next to a tie its own rounding error decides.
     slack = np.maximum(1e-9, scale * 2.0**-53 * (sum(sizes) + 2))
     value = np.where(np.isnan(value), 0, value)  # a window without a valid sample
@@ -151,9 +151,10 @@ def median(
     if rank is None and percentile is None:
         rank, share = n // 2, 50.0
     elif rank is None:
+        percentile = percentile + 100.0 if percentile < 0 else percentile
         rank, share = min(int(n * percentile / 100.0), n - 1), percentile
     else:
-        rank, share = rank % n, None
+        rank, share = rank % n, None  # a rank of its own makes sense only where no sample is missing
     if takes_part.all():
         value = np.sort(samples, axis=-1)[..., rank]
         if image.dtype.kind == "f":
@@ -161,19 +162,18 @@ def median(
         return exactly(value.astype(image.dtype), image.dtype)
     value = np.zeros(image.shape, image.dtype)
     for at in np.ndindex(image.shape):
-        value[at] = rank_of(samples[at][takes_part[at]], rank, share)
+        value[at] = percentile_of(samples[at][takes_part[at]], share)
     return exactly(value, image.dtype)
 
 
-def rank_of(samples: np.ndarray, rank: int, share: float | None) -> Any:
-    """The element of rank ``share`` percent (or ``rank`` itself, without a share) of the samples that take part."""
+def percentile_of(samples: np.ndarray, share: float | None) -> Any:
+    """The element of rank ``share`` percent of the samples that take part."""
     m = len(samples)
     if m == 0:
         return np.nan if samples.dtype.kind == "f" else 0
     if samples.dtype.kind == "f" and np.isnan(samples).any():
         return np.nan
-    place = rank if share is None else int(m * share / 100.0)
-    return np.sort(samples)[min(place, m - 1)]
+    return np.sort(samples)[min(int(m * share / 100.0), m - 1)]
 
 
 def filtered_axes(ndim: int, axes: int | Sequence[int] | None, channel_axis: int | None) -> list[int]:
@@ -242,9 +242,10 @@ def saturate(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.clip(value, np.longdouble(limits.min), np.longdouble(limits.max)).astype(dtype)
 
 
-def float_range(value: np.ndarray, scale: np.ndarray, dtype: np.dtype) -> Expected:
+def float_range(value: np.ndarray, scale: np.ndarray, dtype: np.dtype, roundings: int = 1) -> Expected:
+    """Relative to ``scale``; where that underflows, half a subnormal for each of the ``roundings`` on the way."""
     finite = np.isfinite(value)
-    step = np.finfo(dtype).smallest_subnormal.astype(np.longdouble)
+    step = np.finfo(dtype).smallest_subnormal.astype(np.longdouble) * max(roundings / 2, 1)
     slack = np.where(finite, scale * RELATIVE[dtype.name] + step, 0)
     low, high = value - slack, value + slack
     if dtype == np.float16:

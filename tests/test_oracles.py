@@ -90,10 +90,10 @@ def test_ranks_percentiles_and_footprints_are_those_of_scipy(mode):
     for footprint in (cross, lopsided, np.ones((3, 2), bool)):
         expected = ndimage.median_filter(image, footprint=footprint, mode=mode)
         oracles.median(image, footprint=footprint, mode=mode).assert_matches(expected)
-        for rank in (0, 1, 3):
+        for rank in (0, 1, 3, -1):
             expected = ndimage.rank_filter(image, rank, footprint=footprint, mode=mode)
             oracles.median(image, footprint=footprint, rank=rank, mode=mode).assert_matches(expected)
-        for percentile in (0, 10, 50, 63.5, 99, 100):
+        for percentile in (0, 10, 50, 63.5, 99, 100, -10, -100):
             expected = ndimage.percentile_filter(image, percentile, footprint=footprint, mode=mode)
             oracles.median(image, footprint=footprint, percentile=percentile, mode=mode).assert_matches(expected)
 

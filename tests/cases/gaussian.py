@@ -25,7 +25,7 @@ CASES: tuple[Case, ...] = (
     *(case(f"sigma{s}", (20, 17), t, sigma=s) for s in (5, 8.0) for t in ("uint8", "float32", "float64")),
     *(case(f"sigma{compact(s)}", dtype="int32", sigma=s) for s in ((0, 1.5), (2.0, 0), (0.5, 1.5), (0, 0))),
     # taps
-    *(case(f"truncate{t}", dtype="float64", sigma=1.2, truncate=t) for t in (0, 0.3, 1.0, 2.5, 6.0)),
+    *(case(f"truncate{t}", dtype="float64", sigma=1.2, truncate=t) for t in (0.01, 0.3, 1.0, 2.5, 6.0)),
     *(case(f"radius{compact(r)}", dtype="float64", sigma=1.2, radius=r) for r in (0, 1, 2, 9, (0, 3), (4, 1))),
     case("radius-wide-sigma", dtype="uint8", sigma=50.0, radius=3),
     case("radius-narrow-sigma", dtype="float32", sigma=0.3, radius=4),

@@ -57,13 +57,14 @@ CASES: tuple[Case, ...] = (
     case("footprint-rank", dtype="uint8", footprint="ring", rank=2),
     case("footprint-percentile", dtype="int32", footprint="lopsided", percentile=80),
     # ranks and percentiles
-    *(case(f"rank{r}", dtype=t, size=3, rank=r) for r in (0, 1, 4, 7, 8) for t in ("uint8", "float32")),
+    *(case(f"rank{r}", dtype=t, size=3, rank=r) for r in (0, 1, 4, 7, 8, -1, -9) for t in ("uint8", "float32")),
     *(case(f"rank{r}-size5", dtype="uint16", size=5, rank=r) for r in (0, 5, 12, 24)),
     *(case(f"rank{r}-size12", dtype="uint8", size=12, rank=r) for r in (0, 30, 143)),
-    *(case(f"percentile{p}", dtype=t, size=3, percentile=p) for p in (0, 10, 33.3, 50, 75.5, 99.9, 100)
+    *(case(f"percentile{p}", dtype=t, size=3, percentile=p) for p in (0, 10, 33.3, 50, 75.5, 99.9, 100, -20, -100)
       for t in ("uint8", "float64")),
     *(case(f"percentile{p}-size15", (20, 30), "uint8", size=15, percentile=p) for p in (0, 5, 50, 100)),
-    *(case(f"percentile{p}-where", dtype="uint8", size=5, percentile=p, where="half") for p in (0, 20, 50, 90, 100)),
+    *(case(f"percentile{p}-where", dtype="uint8", size=5, percentile=p, where="half")
+      for p in (0, 20, 50, 90, 100, -5)),
     # batch axes
     *(case(f"axes{compact(a)}", (6, 7, 5), "uint8", size=4, axes=a)
       for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
