@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ class Recipe:
         self.command = command
         self.options = dict(options)
         self.volume = volume
+        self.seconds = 0.0  # spent in the filter so far
         self.function: Filter = getattr(imrestore, command)
         self.channel_axis: int | str | None = self.options.pop("channel_axis", "auto")
         limits = limits or Limits()
@@ -54,17 +56,21 @@ class Recipe:
 
     def _filtered(self, pixels: NDArray[Any], channel_axis: int | None, alpha: tuple[int, ...]) -> NDArray[Any]:
         if self.channel_axis != "auto":  # the user knows the axes: no channel is special
-            result: NDArray[Any] = self.function(pixels, **self._keywords(pixels.ndim, self.channel_axis))
-            return result
+            return self._call(pixels, self._keywords(pixels.ndim, self.channel_axis))
         keywords = self._keywords(pixels.ndim, channel_axis)
         if not alpha:
-            result = self.function(pixels, **keywords)
-            return result
+            return self._call(pixels, keywords)
         assert channel_axis is not None
         result = pixels.copy()
         colours: list[Any] = [slice(None)] * pixels.ndim
         colours[channel_axis] = [i for i in range(pixels.shape[channel_axis]) if i not in alpha]
-        result[tuple(colours)] = self.function(pixels[tuple(colours)], **keywords)
+        result[tuple(colours)] = self._call(pixels[tuple(colours)], keywords)
+        return result
+
+    def _call(self, pixels: NDArray[Any], keywords: dict[str, Any]) -> NDArray[Any]:
+        start = time.perf_counter()
+        result: NDArray[Any] = self.function(pixels, **keywords)
+        self.seconds += time.perf_counter() - start
         return result
 
     def _keywords(self, ndim: int, channel_axis: int | str | None) -> dict[str, Any]:

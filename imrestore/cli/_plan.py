@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from imrestore.cli._parser import UsageError
 from imrestore.cli.files import SUFFIXES, printable
-
-
-class UsageError(Exception):
-    """The command line cannot be carried out as a whole; nothing has been written."""
 
 
 class Job(NamedTuple):

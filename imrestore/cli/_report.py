@@ -59,9 +59,6 @@ class Report:
         parts += [f"{self.count(state)} {state}" for state in ("skipped", "failed", "not started") if self.count(state)]
         return f"{', '.join(parts)}, {self.seconds:.2f} s"
 
-    def failures(self) -> list[str]:
-        return [f"  {file.input}: {file.error}" for file in self.files if file.status == "failed"]
-
 
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print a line even if a name in it cannot be encoded for the terminal."""

@@ -5,21 +5,31 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import math
 import os
+import signal
+import sys
+import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from imrestore.cli._apply import Recipe
-from imrestore.cli._plan import Job, UsageError, plan
-from imrestore.cli._report import FileResult, Report
-from imrestore.cli.files import FileError, Limits, format_of, new_file, printable, read, write
+from imrestore.cli._parser import UsageError, check
+from imrestore.cli._plan import Job, plan
+from imrestore.cli._report import FileResult, Report, say
+from imrestore.cli.files import DAMAGE, FileError, Limits, Page, format_of, new_file, printable, read, write
 
 
-def run(args: argparse.Namespace, options: dict[str, Any]) -> int:
+def run(args: argparse.Namespace) -> int:
     """Carry out ``imrestore mean|median|gaussian`` and return the exit code."""
     import imrestore
 
+    try:
+        options = check(args)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
     jobs = plan(args.inputs, args.out, in_place=args.in_place, recursive=args.recursive)
     limits = Limits(args.max_pixels, args.max_ratio)
     try:
@@ -27,7 +37,7 @@ def run(args: argparse.Namespace, options: dict[str, Any]) -> int:
     except FileError as error:
         raise UsageError(f"--where or --footprint: {error}") from error
     existing = "replace" if args.overwrite or args.in_place else "skip" if args.resume else "refuse"
-    results = [FileResult(printable(job.source), job.target and printable(job.target)) for job in jobs]
+    results = [FileResult(printable(job.source), printable(job.target) if job.target else None) for job in jobs]
     with imrestore.threads(args.threads) if args.threads else contextlib.nullcontext():
         report = Report(
             command=args.command,
@@ -45,17 +55,13 @@ def run(args: argparse.Namespace, options: dict[str, Any]) -> int:
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Options as JSON can hold them; infinities and NaN as words."""
-    return {
-        name: value if not isinstance(value, Path | float) or value in (0.0,) else _word(value)
-        for name, value in options.items()
-    }
+    """Options as strict JSON can hold them: paths, infinities and NaN become words."""
 
+    def plain(value: Any) -> Any:
+        odd = isinstance(value, Path) or (isinstance(value, float) and not math.isfinite(value))
+        return printable(str(value)) if odd else value
 
-def _word(value: Path | float) -> str | float:
-    if isinstance(value, Path):
-        return printable(value)
-    return value if abs(value) < float("inf") else str(value)
+    return {name: plain(value) for name, value in options.items()}
 
 
 def _all(
@@ -94,12 +100,11 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
         if existing == "skip":
             return "skipped"
         raise FileError(f"{printable(job.target)} exists; --overwrite replaces it, --resume skips it")
+    before = recipe.seconds
     with read(job.source, limits) as (source_kind, pages):
-        seen = _watched(pages, result)
         try:
             with new_file(job.target, replace=existing == "replace") as file:
-                filtered = _timed(recipe.pages(seen, source_kind), result)
-                write(file, kind, filtered, source_kind)
+                write(file, kind, recipe.pages(_noted(pages, result), source_kind), source_kind)
         except FileError:
             raise
         except FileExistsError as error:
@@ -108,6 +113,82 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
             raise FileError("not enough memory") from error
         except OSError as error:
             raise FileError(f"cannot write {printable(job.target)}: {error.strerror or error}") from error
-        except (TypeError, ValueError) as error:  # a filter's word about its arguments, or an encoder's about the pixels
-            raise FileError(" ".join(str(error).split())) from error
+        except DAMAGE as error:  # a filter's word about its arguments, or an encoder's about the pixels
+            raise FileError(printable(" ".join(str(error).split())) or type(error).__name__) from error
+        finally:
+            result.filter_seconds = round(recipe.seconds - before, 6)
     return "written"
+
+
+def _noted(pages: Iterable[Page], result: FileResult) -> Iterator[Page]:
+    """The same pages; the report learns what they are."""
+    for page in pages:
+        result.pages += 1
+        if result.pages == 1:
+            result.shape, result.dtype = list(page.pixels.shape), str(page.pixels.dtype)
+        result.notes += [note for note in page.notes if note not in result.notes]
+        yield page
+
+
+@contextlib.contextmanager
+def _two_step_interrupt() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C asks for a stop between two files, the second raises `KeyboardInterrupt` at once."""
+    hits = 0
+
+    def on_interrupt(signum: int, frame: object) -> None:
+        nonlocal hits
+        hits += 1
+        if hits > 1:
+            raise KeyboardInterrupt
+        # Not print: the signal may have come in the middle of one.
+        os.write(2, b"\nimrestore: stopping after this file; Ctrl-C again stops at once\n")
+
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    mine = threading.current_thread() is threading.main_thread() and not ignored
+    previous = signal.signal(signal.SIGINT, on_interrupt) if mine else None
+    try:
+        yield lambda: hits > 0
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, previous)
+
+
+@contextlib.contextmanager
+def _progress(total: int, quiet: bool) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
+    """A bar on a terminal, nothing elsewhere: gives ``step(name of the next file)`` and ``line(text)``."""
+    if quiet or total < 2 or not sys.stderr.isatty():
+        yield (lambda name: None), say
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        started = 0
+
+        def step(name: str) -> None:
+            nonlocal started
+            bar.update(task, completed=started, description=escape(name))
+            started += 1
+
+        yield step, lambda text: console.print(escape(text))
+
+
+def _tell(report: Report, args: argparse.Namespace) -> None:
+    if args.report:
+        try:
+            with new_file(args.report, replace=True) as file:
+                file.write(report.as_json().encode())
+        except OSError as error:
+            raise UsageError(f"--report {printable(args.report)}: {error.strerror or error}") from error
+    failed = [file.input for file in report.files if file.status == "failed"]
+    if len(failed) > 1:
+        say(f"imrestore: {len(failed)} files failed: {', '.join(failed)}")
+    if args.json:
+        sys.stdout.write(report.as_json())
+        sys.stdout.flush()
+    elif not args.quiet:
+        say(report.summary(), sys.stdout)

@@ -20,7 +20,19 @@ from typing import Any, BinaryIO
 from imrestore.cli.files._atomic import new_file
 from imrestore.cli.files._page import FileError, Limits, Metadata, Page, printable
 
-__all__ = ["SUFFIXES", "FileError", "Limits", "Metadata", "Page", "format_of", "new_file", "printable", "read", "write"]
+__all__ = [
+    "DAMAGE",
+    "SUFFIXES",
+    "FileError",
+    "Limits",
+    "Metadata",
+    "Page",
+    "format_of",
+    "new_file",
+    "printable",
+    "read",
+    "write",
+]
 
 SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
 MAGIC = {

@@ -30,14 +30,16 @@ def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
     if descriptor is None:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        # Through an opener, so that file.name is a name: tifffile does not take a number.
+        with open(path, "w+b", opener=lambda name, flags: descriptor) as file:
             yield file
             file.flush()
             if replace and path.exists():
                 os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
             if anonymous:
-                target = part if replace else path
-                os.link(f"/proc/self/fd/{file.fileno()}", target, follow_symlinks=True)
+                # A src_dir_fd, though the path is absolute, makes Python call linkat, which follows the link in /proc.
+                link, target = f"/proc/self/fd/{file.fileno()}", part if replace else path
+                os.link(link, target, src_dir_fd=file.fileno(), follow_symlinks=True)
         if replace:
             os.replace(part, path)
         elif not anonymous:

@@ -1,0 +1,47 @@
+"""The ``imrestore`` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from imrestore.cli import _parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the process's own) and return its exit code."""
+    from imrestore._version import __version__
+
+    parser = _parser.build(__version__)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has printed help, version or an error
+        return int(stop.code or 0)
+    try:
+        if args.command == "info":
+            from imrestore.cli import _info
+
+            return _info.info(as_json=args.json)
+        if args.command == "warmup":
+            from imrestore.cli import _warmup
+
+            return _warmup.warmup(quiet=args.quiet)
+        if args.command == "demo":
+            from imrestore.cli import _demo
+
+            return _demo.demo(args.out, args.image, args.threads)
+        from imrestore.cli import _run
+
+        return _run.run(args)
+    except _parser.UsageError as error:
+        print(f"imrestore {args.command}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output is gone; nothing more can be said, not even at exit.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(devnull, stream.fileno())
+        return 141

@@ -1,0 +1,179 @@
+"""The command line: every option of a filter has the name of its keyword."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MODES = "reflect, mirror, nearest, wrap or constant"
+FILTERS = {
+    "mean": "replace every pixel by the mean of its window",
+    "median": "replace every pixel by the median, or another rank, of its window",
+    "gaussian": "smooth with a Gaussian",
+}
+FILTER_OPTIONS = {
+    "size", "sigma", "truncate", "radius", "footprint", "rank", "percentile",
+    "mode", "cval", "axes", "channel_axis", "where", "nan_policy",
+}  # fmt: skip
+
+EPILOG = """\
+files:
+  PNG, JPEG, TIFF and NPY; bit depth, metadata and the number of pages stay as they are. Colour pictures are filtered
+  channel by channel, alpha is left untouched, palettes become RGB, black-and-white becomes grey (but stays 1 bit under
+  median). NPY arrays of shape (H, W, 3) or (H, W, 4) count as colour; any other is filtered over all its axes.
+
+exit codes:
+  0 all well; 1 some files failed, the rest was written; 2 wrong usage, nothing was written; 130 stopped by Ctrl-C
+"""
+
+
+class UsageError(Exception):
+    """The command line cannot be carried out as a whole; nothing has been written."""
+
+
+def numbers(kind: type[int] | type[float]) -> Callable[[str], Any]:
+    """``3`` becomes a number, ``3,5`` a tuple with one number per axis."""
+
+    def parse(text: str) -> Any:
+        parts = tuple(kind(part) for part in text.split(","))
+        return parts[0] if len(parts) == 1 else parts
+
+    parse.__name__ = "whole number (or list: 3,5)" if kind is int else "number (or list: 1.5,2)"
+    return parse
+
+
+def number(text: str) -> int | float:
+    """A whole number stays one, so that 64-bit integers keep all their digits."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def axis(text: str) -> int | str | None:
+    """``auto``, ``none`` or an axis."""
+    return {"auto": "auto", "none": None}[text] if text in ("auto", "none") else int(text)
+
+
+def amount(text: str) -> int:
+    """A number of pixels, also as 1e9 or 512M."""
+    factor = {"k": 10**3, "M": 10**6, "G": 10**9}.get(text[-1:], 1)
+    value = int(float(text[:-1] if factor > 1 else text) * factor)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def positive(text: str) -> float:
+    """A number above zero."""
+    value = float(text)
+    if not value > 0:
+        raise ValueError(text)
+    return value
+
+
+def build(version: str) -> argparse.ArgumentParser:
+    """The whole parser."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "imrestore",
+        description="Restore images: filters for PNG, JPEG, TIFF and NPY files.",
+        epilog="imrestore COMMAND --help explains a command.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"imrestore {version}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in FILTERS.items():
+        one = commands.add_parser(
+            name, help=text, description=f"For every image: {text}.", epilog=EPILOG, formatter_class=formatter,
+            allow_abbrev=False,
+        )  # fmt: skip
+        _add_own_options(one.add_argument_group("the filter"), name)
+        _add_files(one)
+    info = commands.add_parser("info", help="versions, threads, processor, GPU and compile cache", allow_abbrev=False)
+    info.add_argument("--json", action="store_true", help="as JSON")
+    warm = commands.add_parser("warmup", help="compile all CPU kernels now, so that nothing waits later")
+    warm.add_argument("-q", "--quiet", action="store_true", help="say nothing")
+    demo = commands.add_parser("demo", help="add noise to a photograph, restore it and compare", allow_abbrev=False)
+    demo.add_argument("-o", "--out", metavar="DIR", default="demo", help="folder for the picture (demo)")
+    demo.add_argument("--image", metavar="PATH", type=Path, help="a photograph of your own")
+    demo.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores)")
+    return parser
+
+
+def _add_own_options(group: argparse._ArgumentGroup, name: str) -> None:
+    """Options not given are not passed on: defaults live in the function's signature only."""
+
+    def add(option: str, **keywords: Any) -> None:
+        group.add_argument(option, default=argparse.SUPPRESS, **keywords)
+
+    if name in ("mean", "median"):
+        add("--size", type=numbers(int), metavar="N[,N]", help="side of the window in pixels, or one per axis (3)")
+    if name == "median":
+        add("--footprint", type=Path, metavar="FILE", help="window of any shape: NPY or grey picture, 0 is outside")
+        add("--rank", type=int, metavar="N", help="take the N-th smallest value, from 0, or -1 for the largest")
+        add("--percentile", type=number, metavar="P", help="take a percentile, 0 to 100, instead of the median")
+    if name == "gaussian":
+        add("--sigma", type=numbers(float), metavar="S[,S]", help="standard deviation in pixels, or one per axis (1)")
+        add("--truncate", type=float, metavar="T", help="cut the kernel off at this many sigma (4)")
+        add("--radius", type=numbers(int), metavar="R[,R]", help="radius in pixels, instead of --truncate")
+    add("--mode", metavar="MODE", help=f"pixels beyond the border: {MODES} (reflect)")
+    add("--cval", type=number, metavar="V", help="their value in mode constant (0)")
+    add("--axes", type=numbers(int), metavar="A[,A]", help="axes to filter (all but the channels)")
+    add("--channel-axis", type=axis, metavar="A", help="axis of the channels, auto or none (auto)")
+    add("--where", type=Path, metavar="FILE", help="mask, grey picture or NPY array: pixels that are 0 take no part")
+    add("--nan-policy", metavar="POLICY", help="propagate, omit or raise (propagate)")
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes")
+    group = parser.add_argument_group("files")
+    group.add_argument("-o", "--out", metavar="OUT", help="folder for the results, or for one input a file name")
+    group.add_argument("--in-place", action="store_true", help="replace the inputs by the results")
+    group.add_argument("-r", "--recursive", action="store_true", help="look into subfolders")
+    what = group.add_mutually_exclusive_group()
+    what.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    what.add_argument("--resume", action="store_true", help="skip inputs whose result exists")
+    group.add_argument("--volume", action="store_true", help="filter the pages as one 3-D image, not one by one")
+    group.add_argument(
+        "--max-pixels", type=amount, default=512_000_000, metavar="N", help="refuse larger pictures (512M)"
+    )
+    group.add_argument(
+        "--max-ratio", type=positive, default=2000.0, metavar="X",
+        help="refuse files that decode to more than X times their size (2000)",
+    )  # fmt: skip
+    group = parser.add_argument_group("running")
+    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores)")
+    group.add_argument("--json", action="store_true", help="print a report as JSON")
+    group.add_argument("--report", type=Path, metavar="FILE.json", help="write the report to a file")
+    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+
+
+def check(args: argparse.Namespace) -> dict[str, Any]:
+    """The filter's keyword arguments, checked by the functions the filters use: a bad one ends here, not per file."""
+    from imrestore import _checks
+
+    options = {name: value for name, value in vars(args).items() if name in FILTER_OPTIONS}
+    axes = options.get("axes", (0, 1))
+
+    def count(*values: Any) -> int:  # of filtered axes: as many as the longest list speaks of
+        return max(len(value) for value in (*values, axes) if isinstance(value, tuple))
+
+    if "size" in options:
+        _checks.window_size(options["size"], count(options["size"]))
+    if args.command == "gaussian":
+        sigma, truncate, radius = options.get("sigma", 1.0), options.get("truncate", 4.0), options.get("radius")
+        _checks.gaussian_radii(sigma, truncate, radius, count(sigma, radius))
+    if "mode" in options:
+        _checks.border_mode(options["mode"])
+    if "nan_policy" in options:
+        _checks.nan_policy(options["nan_policy"])
+    if "percentile" in options:
+        _checks.rank_and_percentile(options.get("rank"), options["percentile"], 1, False)
+    if args.threads is not None:
+        _checks.thread_count(args.threads, "threads")
+    if args.report is not None and args.report.suffix.lower() != ".json":
+        raise ValueError(f"report is {str(args.report)!r}; its name must end in .json")
+    return options
