@@ -11,11 +11,25 @@ from imrestore.cli import _parser
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: the process's own) and return its exit code."""
+    try:
+        code = _command(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output is gone. Nothing more can be said, not even at exit.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(devnull, stream.fileno())
+        return 141
+    return code
+
+
+def _command(argv: Sequence[str] | None) -> int:
     from imrestore._version import __version__
 
-    parser = _parser.build(__version__)
     try:
-        args = parser.parse_args(argv)
+        args = _parser.build(__version__).parse_args(argv)
     except SystemExit as stop:  # argparse has printed help, version or an error
         return int(stop.code or 0)
     try:
@@ -37,11 +51,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _parser.UsageError as error:
         print(f"imrestore {args.command}: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output is gone; nothing more can be said, not even at exit.
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(devnull, stream.fileno())
-        return 141
