@@ -1,0 +1,138 @@
+// Gaussian (any symmetric or asymmetric odd FIR) by weights made in Python. Integers and float64 are summed in double,
+// float32 and float16 in float.
+//
+// Macros: T element, ACC float or double, WHERE 0/1 (pixels may be left out: normalised convolution); for the single
+// launch FUSED, CHANNELS, TILE_Y, PITCH, SIZE_Y, SIZE_X (lengths of the weights: loops unroll, taps stay in registers).
+#include "separable.cuh"
+
+struct GaussianSum {
+    ACC value;
+#if WHERE
+    ACC weight;
+#endif
+};
+
+// Rounded half to even and saturated; the comparisons with 2^63 and 2^64 are exact in double.
+template <class V>
+__device__ __forceinline__ V round_to(double v, double lowest, double highest) {
+    const double r = rint(v);
+    if (r <= lowest) return V(lowest);
+    if (r >= highest) return sizeof(V) == 8 ? V(~0ull >> (lowest < 0 ? 1 : 0)) : V(highest);
+    return V(r);
+}
+__device__ __forceinline__ void store(signed char& t, double v) { t = round_to<signed char>(v, -128., 127.); }
+__device__ __forceinline__ void store(unsigned char& t, double v) { t = round_to<unsigned char>(v, 0., 255.); }
+__device__ __forceinline__ void store(short& t, double v) { t = round_to<short>(v, -32768., 32767.); }
+__device__ __forceinline__ void store(unsigned short& t, double v) { t = round_to<unsigned short>(v, 0., 65535.); }
+__device__ __forceinline__ void store(int& t, double v) { t = round_to<int>(v, -2147483648., 2147483647.); }
+__device__ __forceinline__ void store(unsigned& t, double v) { t = round_to<unsigned>(v, 0., 4294967295.); }
+__device__ __forceinline__ void store(long long& t, double v) {
+    t = round_to<long long>(v, -9223372036854775808., 9223372036854775808.);
+}
+__device__ __forceinline__ void store(unsigned long long& t, double v) {
+    t = round_to<unsigned long long>(v, 0., 18446744073709551616.);
+}
+__device__ __forceinline__ void store(half_bits& t, float v) { t = float_to_half(v); }
+__device__ __forceinline__ void store(float& t, float v) { t = v; }
+__device__ __forceinline__ void store(double& t, double v) { t = v; }
+
+struct Gaussian {
+    typedef GaussianSum Sum;
+
+    __device__ __forceinline__ Sum sample(T v, bool valid) const {
+        Sum s;
+        s.value = valid ? ACC(Type<T>::widen(v)) : ACC(0);  // chosen, not multiplied: 0 * NaN is NaN
+#if WHERE
+        s.weight = valid ? ACC(1) : ACC(0);
+#endif
+        return s;
+    }
+
+    __device__ __forceinline__ Sum pad(T cval, bool valid, double factor) const {
+        Sum s = sample(cval, valid);
+        if (valid) s.value *= ACC(factor);
+#if WHERE
+        s.weight *= ACC(factor);
+#endif
+        return s;
+    }
+
+    __device__ __forceinline__ void add(Sum& to, ACC weight, const Sum& s) const {
+        to.value += weight * s.value;
+#if WHERE
+        to.weight += weight * s.weight;
+#endif
+    }
+
+    // Every sample is loaded once and added to all of the G windows that hold it.
+    template <int G, int SIZE, class Load>
+    __device__ __forceinline__ void window(Load load, Axis axis, Sum (&out)[G]) const {
+#pragma unroll
+        for (int g = 0; g < G; ++g) {
+            out[g].value = ACC(0);
+#if WHERE
+            out[g].weight = ACC(0);
+#endif
+        }
+        if (SIZE) {
+#pragma unroll
+            for (int i = 0; i < SIZE + G - 1; ++i) {
+                const Sum s = load(i);
+#pragma unroll
+                for (int g = 0; g < G; ++g)
+                    if (i - g >= 0 && i - g < SIZE) add(out[g], __ldg(axis.weights + i - g), s);
+            }
+            return;
+        }
+        for (long long i = 0; i < axis.size + G - 1; ++i) {
+            const Sum s = load(i);
+#pragma unroll
+            for (int g = 0; g < G; ++g)
+                if (i - g >= 0 && i - g < axis.size) add(out[g], __ldg(axis.weights + i - g), s);
+        }
+    }
+
+    __device__ __forceinline__ T finish(const Sum& s) const {
+        T t;
+#if WHERE
+        if (!(s.weight > ACC(0))) return Type<T>::nothing();
+        store(t, s.value / s.weight);
+#else
+        store(t, s.value);
+#endif
+        return t;
+    }
+
+    __device__ __forceinline__ T finish(const Sum& s, long long, long long, long long, long long) const {
+        return finish(s);
+    }
+};
+
+#ifdef FUSED
+extern "C" __global__ void __launch_bounds__(THREADS)
+    gaussian_fused(const T* __restrict__ src, T* __restrict__ dst, const unsigned char* __restrict__ where,
+                   const ACC* __restrict__ weights_y, const ACC* __restrict__ weights_x, long long outer,
+                   long long height, long long width, long long inner, int mode, unsigned long long cval,
+                   int pad_counts) {
+    const Picture picture = {outer, height, width, inner, mode, from_bits<T>(cval), pad_counts != 0};
+    fused_tile(Gaussian(), src, dst, where, picture, Axis{SIZE_Y, weights_y}, Axis{SIZE_X, weights_x});
+}
+#else
+// Elements in, sums out, or the other way round, or both: `sums_in` and `sums_out` are null where elements are meant.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    gaussian_line(const T* __restrict__ src, T* __restrict__ dst, const unsigned char* __restrict__ where,
+                  const GaussianSum* __restrict__ sums_in, GaussianSum* __restrict__ sums_out,
+                  const ACC* __restrict__ weights, long long outer, long long length, long long inner,
+                  long long size, double before, int mode, unsigned long long cval, int pad_counts) {
+    const Gaussian filter;
+    filter_line(
+        filter, outer, length, inner, Axis{size, weights}, mode, filter.pad(from_bits<T>(cval), pad_counts, before),
+        [&](long long at) { return sums_in ? sums_in[at] : filter.sample(src[at], !WHERE || where[at]); },
+        [&](long long at, const GaussianSum& sum) {
+            if (sums_out)
+                sums_out[at] = sum;
+            else
+                dst[at] = filter.finish(sum);
+        });
+}
+#endif

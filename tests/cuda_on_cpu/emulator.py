@@ -1,0 +1,145 @@
+"""A backend of ``imrestore_kernels.cuda._launch`` that runs the kernels on the CPU.
+
+The text that NVRTC would get is compiled by g++ with ``cuda_on_cpu.h`` in front, once per text, into a directory that
+outlives the run (a library is named by the hash of everything that went into it). Arrays are NumPy arrays. Scratch and
+outputs made by `guarded` lie between bytes that must not change.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HEADER = Path(__file__).with_name("cuda_on_cpu.h")
+
+ORDERS = {"forward": 0, "reverse": 1, "shuffled": 2}
+
+# -O1 halves the time of -O2 to build and run these small kernels. Fortified longjmp refuses to change stacks.
+FLAGS = (
+    "-std=c++17",
+    "-O1",
+    "-ffp-contract=off",
+    "-fno-strict-aliasing",
+    "-fPIC",
+    "-shared",
+    "-w",
+    "-U_FORTIFY_SOURCE",
+    "-D_FORTIFY_SOURCE=0",
+)
+
+_GUARD = 4096
+_GUARD_BYTE = 0xA5
+
+
+class EmulationError(AssertionError):
+    """A kernel did what a GPU leaves undefined."""
+
+
+def compiler() -> str | None:
+    return shutil.which("g++")
+
+
+def build_directory() -> Path:
+    """A directory of this user's own: what lies in it is loaded as code."""
+    path = Path(tempfile.gettempdir()) / f"imrestore-cuda-on-cpu-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.stat().st_uid != os.getuid():
+        raise PermissionError(f"{path} belongs to somebody else")
+    return path
+
+
+def build(text: str, kernel: str) -> Path:
+    """Compile a kernel's text into a library."""
+    whole = f'{HEADER.read_text()}\n{text}\n#line 1 "entry"\nCUDA_ON_CPU_ENTRY({kernel})\n'
+    name = hashlib.sha256("\0".join((whole, *FLAGS)).encode()).hexdigest()[:24]
+    library = build_directory() / f"{name}.so"
+    if not library.exists():
+        made = library.with_name(f"{name}.{os.getpid()}.so")
+        command = [compiler() or "g++", *FLAGS, "-x", "c++", "-", "-o", str(made)]
+        done = subprocess.run(command, input=whole, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise EmulationError(f"g++ refused the kernel:\n{done.stderr[:4000]}")
+        os.replace(made, library)  # several workers may build the same one
+    return library
+
+
+def guarded(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """An array of garbage between two guards; see `check_guards`."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.full(size + 2 * _GUARD, _GUARD_BYTE, np.uint8)
+    return memory[_GUARD : _GUARD + size].view(dtype).reshape(tuple(shape))
+
+
+def check_guards(array: np.ndarray) -> None:
+    memory = array
+    while isinstance(memory.base, np.ndarray):
+        memory = memory.base
+    size = array.nbytes
+    untouched = (memory[:_GUARD] == _GUARD_BYTE).all() and (memory[_GUARD + size :] == _GUARD_BYTE).all()
+    if not untouched:
+        raise EmulationError("a kernel wrote outside its array")
+
+
+class Emulator:
+    """Runs launches on the CPU with the threads of a block in one of `ORDERS`."""
+
+    _libraries: dict[tuple[str, str], ctypes.CDLL] = {}  # noqa: RUF012 -- shared on purpose: one text, one library
+
+    def __init__(self, order: str = "forward", seed: int = 1) -> None:
+        self.order = ORDERS[order]
+        self.seed = seed
+        self.launches: list[str] = []
+        self._scratch: list[np.ndarray] = []
+
+    def launch(
+        self,
+        stem: str,
+        function: str,
+        grid: Sequence[int],
+        block: Sequence[int],
+        args: Sequence[Any],
+        text: str,
+        shared_bytes: int,
+    ) -> None:
+        self.launches.append(function)
+        library = self._libraries.get((text, function))
+        if library is None:
+            library = self._libraries[text, function] = ctypes.CDLL(str(build(text, function)))
+        expected = getattr(library, f"{function}_arguments")()
+        assert len(args) == expected, f"{function} takes {expected} arguments, got {len(args)}"
+        values = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) and a.ndim else np.array(a) for a in args]
+        pointers = (ctypes.c_void_p * len(values))()
+        for i, value in enumerate(values):
+            pointers[i] = value.ctypes.data if isinstance(value, np.ndarray) else ctypes.addressof(value)
+        entry = getattr(library, f"{function}_launch")
+        entry.restype = ctypes.c_char_p
+        three = ctypes.c_uint * 3
+        error = entry(
+            three(*grid),
+            three(*block),
+            ctypes.c_size_t(shared_bytes),
+            pointers,
+            ctypes.c_int(self.order),
+            ctypes.c_uint(self.seed),
+        )
+        if error is not None:
+            raise EmulationError(f"{function}: {error.decode()}")
+        for array in self._scratch:
+            check_guards(array)
+
+    def empty(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
+        self._scratch.append(guarded(shape, dtype))
+        return self._scratch[-1]
+
+    def upload(self, table: np.ndarray) -> np.ndarray:
+        return table.copy()
