@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from imrestore_kernels.networks import Network, evaluate, live_values, select_network, sort_network
+from imrestore_kernels.networks import Network, evaluate, live_values, select_network, sort_network, strip_network
 
 
 def run(network: Network, columns: np.ndarray) -> np.ndarray:
@@ -47,6 +47,17 @@ def test_medians_of_large_windows_against_numpy(size: int, outputs: int) -> None
     for o in range(outputs):
         window = columns[o : o + size].reshape(size * size, -1)
         assert np.array_equal(got[o], np.partition(window, size * size // 2, axis=0)[size * size // 2])
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (6, 1), (1, 4), (3, 3), (4, 2), (2, 4)])
+def test_strips_of_unsorted_columns_by_the_zero_one_principle(rows: int, columns: int, outputs: int) -> None:
+    count = rows * (columns + outputs - 1)
+    bits = (np.arange(2**count)[None, :] >> np.arange(count)[:, None] & 1).astype(np.uint8)
+    for rank in range(rows * columns):
+        got = run(strip_network(rows, columns, rank, outputs), bits)
+        for o in range(outputs):
+            assert np.array_equal(got[o], np.sort(bits[o * rows : (o + columns) * rows], axis=0)[rank]), (rank, o)
 
 
 @pytest.mark.parametrize("size", [3, 5, 7])

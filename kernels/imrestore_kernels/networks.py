@@ -190,10 +190,26 @@ def select_network(rows: int, columns: int, rank: int, outputs: int = 1) -> Netw
     return by_columns
 
 
-def _by_columns(rows: int, columns: int, rank: int, outputs: int) -> Network:
-    """Select by merging sorted columns, sharing the merges that neighbouring windows have in common."""
-    window = (rows, columns, rank)
+@cache
+def strip_network(rows: int, columns: int, rank: int, outputs: int = 1) -> Network:
+    """Like `select_network` on columns that are not sorted yet: sorts each once, then selects.
+
+    ``strip_network(n, 1, rank)`` selects from ``n`` samples in any order.
+    """
     builder = _Builder((columns + outputs - 1) * rows)
+    lists = [builder.sort(range(j * rows, (j + 1) * rows)) for j in range(columns + outputs - 1)]
+    return builder.finish(_select(builder, lists, (rows, columns, rank), outputs))
+
+
+def _by_columns(rows: int, columns: int, rank: int, outputs: int) -> Network:
+    builder = _Builder((columns + outputs - 1) * rows)
+    lists = [list(range(j * rows, (j + 1) * rows)) for j in range(columns + outputs - 1)]
+    return builder.finish(_select(builder, lists, (rows, columns, rank), outputs))
+
+
+def _select(builder: _Builder, lists: list[list[int]], window: tuple[int, int, int], outputs: int) -> list[int]:
+    """Select by merging sorted columns, sharing the merges that neighbouring windows have in common."""
+    rows, columns, rank = window
     merged: dict[tuple[int, int], list[int]] = {}  # (first column, columns) -> the ranks that matter
 
     def join(start: int, a: int, b: int) -> list[int]:
@@ -208,7 +224,7 @@ def _by_columns(rows: int, columns: int, rank: int, outputs: int) -> Network:
             return merged[start, count]
         if count == 1:
             first, last = _ranks(rows, columns, rank, 1)
-            return [start * rows + i for i in range(first, last + 1)]
+            return lists[start][first : last + 1]
         left = _split(window, count)[1]
         return join(start, left, count - left)
 
@@ -226,7 +242,7 @@ def _by_columns(rows: int, columns: int, rank: int, outputs: int) -> Network:
         share(middle + 1, last)
 
     share(0, outputs - 1)
-    return builder.finish([take(o, columns)[0] for o in range(outputs)])
+    return [take(o, columns)[0] for o in range(outputs)]
 
 
 def evaluate(
