@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 SAMPLE_SECONDS = 2e-3
 #: Calls longer than this are not repeated untimed before every sample: they fill the caches themselves.
 SETTLE_BELOW_SECONDS = 20e-3
+#: Calls longer than this get two rounds: nothing that slow needs its third digit.
+VERY_LONG_SECONDS = 5.0
 #: Fewer common rounds than this give no median of ratios worth the name; the ratio of the medians is used instead.
 MIN_COMMON_ROUNDS = 5
 
@@ -107,7 +109,8 @@ def compare(
     budget = seconds / len(everyone)
     for one in everyone:
         cost = one.estimate * one.repeats * (2 if settles(one) else 1)
-        one.rounds = max(rounds[0], min(rounds[1], int(budget / max(cost, 1e-9))))
+        fewest = rounds[0] if one.estimate < VERY_LONG_SECONDS else min(2, rounds[0])
+        one.rounds = max(fewest, min(rounds[1], int(budget / max(cost, 1e-9))))
     most = max(one.rounds for one in everyone)
     collecting = gc.isenabled()
     gc.collect()
