@@ -1,0 +1,180 @@
+"""A parent that has used imrestore, and children of every kind that use it too."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import jobs
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The programs run in an interpreter of their own: a fork must not inherit pytest, nor a dead child take it along.
+START_METHOD = """
+import json, multiprocessing, sys, threading
+from tests import jobs
+
+def main():
+    method, count = sys.argv[1], int(sys.argv[2])
+    before = [jobs.digest(range(12)), jobs.large_digest(4)]
+    assert any(thread.name == "imrestore" for thread in threading.enumerate())
+    context = multiprocessing.get_context(method)
+    with context.Pool(count) as pool:
+        small = pool.map_async(jobs.digest, [range(12)] * 3 * count, chunksize=1).get(timeout=120)
+        large = pool.map_async(jobs.large_digest, [1, 2, 4, 8], chunksize=1).get(timeout=120)
+    children = [context.Process(target=check, args=(before,)) for _ in range(2)]  # not daemonic: these use the pool
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(timeout=120)
+    after = [jobs.digest(range(12)), jobs.large_digest(4)]
+    print(json.dumps({"before": before, "small": small, "large": large, "after": after,
+                      "exit": [child.exitcode for child in children]}))
+
+def check(expected):
+    assert [jobs.digest(range(12)), jobs.large_digest(4)] == expected
+    assert any(thread.name == "imrestore" for thread in threading.enumerate())
+
+if __name__ == "__main__":
+    main()
+"""
+
+DATA_LOADER = """
+import hashlib, json, sys, threading
+import torch
+from torch.utils.data import DataLoader, Dataset
+import imrestore
+from tests import jobs
+
+class Pictures(Dataset):
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, index):
+        name, dtype, shape, keywords = jobs.MIXED[index % len(jobs.MIXED)]
+        result = getattr(imrestore, name)(torch.from_numpy(jobs.picture(dtype, shape)), **keywords)
+        if index % 8 == 0:
+            jobs.large_digest(4)
+        started = sum(thread.name == "imrestore" for thread in threading.enumerate())
+        return index, hashlib.sha256(result.numpy().tobytes()).hexdigest(), started
+
+def main():
+    jobs.large_digest(4)
+    rows = []
+    loader = DataLoader(Pictures(), batch_size=None, num_workers=4, multiprocessing_context=sys.argv[1], timeout=120)
+    for _ in range(int(sys.argv[2])):
+        rows += list(loader)
+    print(json.dumps(rows))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def run(tmp_path: Path, program: str, *arguments: object) -> object:
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    done = subprocess.run(
+        [sys.executable, str(script), *map(str, arguments)],
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_a_parent_that_used_the_pool(tmp_path: Path, method: str) -> None:
+    got = run(tmp_path, START_METHOD, method, 8 if method == "fork" else 2)
+    here = [jobs.digest(range(12)), jobs.large_digest(1)]
+    assert got["before"] == here
+    assert set(got["small"]) == {here[0]}
+    assert set(got["large"]) == {here[1]}
+    assert got["after"] == here
+    assert got["exit"] == [0, 0]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_data_loader_workers(tmp_path: Path, method: str) -> None:
+    pytest.importorskip("torch")
+    import hashlib
+
+    epochs = 3 if method == "fork" else 1
+    rows = run(tmp_path, DATA_LOADER, method, epochs)
+    assert [index for index, *_ in rows] == list(range(24)) * epochs
+    for index, digest, threads in rows:
+        assert digest == hashlib.sha256(jobs.run(index)).hexdigest()
+        assert threads == 0, "a DataLoader worker started threads of its own"
+
+
+FORK_WHILE_BUSY = """
+import os, signal, sys, threading
+from tests import jobs
+
+expected = jobs.large_digest(2)
+stop = threading.Event()
+
+def busy():
+    while not stop.is_set():
+        jobs.large_digest(4)
+
+threads = [threading.Thread(target=busy) for _ in range(3)]
+for thread in threads:
+    thread.start()
+statuses = []
+for _ in range(12):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        os._exit(0 if jobs.large_digest(4) == expected else 3)
+    statuses.append(os.waitpid(pid, 0)[1])
+stop.set()
+for thread in threads:
+    thread.join()
+print(statuses)
+"""
+
+
+def test_forks_while_other_threads_filter(tmp_path: Path) -> None:
+    assert run(tmp_path, FORK_WHILE_BUSY) == [0] * 12
+
+
+FORK_WHILE_COMPILING = """
+import os, signal, threading
+import numpy
+import imrestore
+
+image = (numpy.arange(900) % 251).astype(numpy.uint8).reshape(30, 30)
+imrestore.median(image, 3)  # a fork in the middle of an import is beyond any library's help
+started = threading.Event()
+
+def compile_many():
+    started.set()
+    for rank in range(6):
+        imrestore.median(image, (3, 5), rank=rank)
+
+thread = threading.Thread(target=compile_many)
+thread.start()
+started.wait()
+statuses = []
+for turn in range(4):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        imrestore.median(image, (5, 3), rank=turn)
+        imrestore.mean(image, 5)
+        os._exit(0)
+    statuses.append(os.waitpid(pid, 0)[1])
+thread.join()
+print(statuses)
+"""
+
+
+def test_forks_while_another_thread_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMRESTORE_CACHE_DIR", str(tmp_path / "cold"))
+    assert run(tmp_path, FORK_WHILE_COMPILING) == [0] * 4
