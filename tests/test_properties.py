@@ -1,0 +1,263 @@
+"""What holds for every image and every parameter: against the oracle, and of the filters among themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as hnp
+
+import imrestore
+from tests import oracles
+from tests.backends import same_bits
+from tests.cases import FLOATS, INTEGERS, MODE_ALIASES, MODES
+
+FILTERS = ("mean", "median", "gaussian")
+LONGEST = {1: 200, 2: 24, 3: 8, 4: 5}
+SIDES = {1: 50, 2: 9, 3: 4, 4: 3}
+
+
+@st.composite
+def images(draw: st.DrawFn, dtypes: tuple[str, ...], ndim: st.SearchStrategy[int]) -> np.ndarray:
+    dtype = np.dtype(draw(st.sampled_from(dtypes)))
+    n = draw(ndim)
+    shape = draw(hnp.array_shapes(min_dims=n, max_dims=n, max_side=LONGEST[n]))
+    if draw(st.booleans()):  # drawn sample by sample: shrinks well, has the odd values
+        elements = None
+        if dtype.kind == "f":
+            largest = 1e4 if dtype == np.float16 else 1e30
+            bound = float(dtype.type(largest))
+            odd = st.sampled_from([np.nan, np.inf, -np.inf, -0.0])
+            elements = st.floats(-bound, bound, width=dtype.itemsize * 8) | odd
+        return draw(hnp.arrays(dtype, shape, elements=elements))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind == "f":
+        return rng.normal(0, 1000, shape).astype(dtype)
+    limits = np.iinfo(dtype)
+    low, high = draw(st.sampled_from([(limits.min, limits.max), (0, 4), (limits.max - 3, limits.max)]))
+    return rng.integers(low, high, shape, dtype, endpoint=True)
+
+
+@st.composite
+def calls(draw: st.DrawFn, name: str, dtypes: tuple[str, ...]) -> tuple[np.ndarray, dict[str, Any]]:
+    """An image and keywords that are right for it."""
+    image = draw(images(dtypes, st.sampled_from([1, 2, 2, 2, 3, 4])))
+    keywords: dict[str, Any] = {"mode": draw(st.sampled_from(MODES + MODE_ALIASES))}
+    if keywords["mode"].endswith("constant"):
+        keywords["cval"] = draw(outside(image.dtype))
+    filtered = draw_axes(draw, image, keywords)
+    side = SIDES[filtered]
+    if name == "gaussian":
+        sigma = st.floats(0, side / 3)
+        keywords["sigma"] = draw(sigma | st.tuples(*[sigma] * filtered))
+        keywords |= draw(st.sampled_from([{}, {"radius": side // 2}, {"truncate": 2.0}]))
+    else:
+        one = st.integers(1, side)
+        keywords["size"] = draw(one | st.tuples(*[one] * filtered))
+    if draw(st.booleans()):
+        keywords["where"] = draw(hnp.arrays(bool, image.shape))
+    keywords["nan_policy"] = draw(st.sampled_from(["propagate", "omit"]))
+    if name == "median":
+        draw_rank(draw, filtered, keywords)
+    return image, keywords
+
+
+def outside(dtype: np.dtype) -> st.SearchStrategy[float]:
+    if dtype.kind == "b":
+        return st.sampled_from([0, 1])
+    if dtype.kind == "f":
+        return st.floats(-1000, 1000, width=16)
+    return st.sampled_from([0, 1, int(np.iinfo(dtype).max), int(np.iinfo(dtype).min)])
+
+
+def draw_axes(draw: st.DrawFn, image: np.ndarray, keywords: dict[str, Any]) -> int:
+    """Perhaps batch axes; returns how many axes are filtered."""
+    kind = draw(st.sampled_from(["all", "all", "axes", "channel"]))
+    if kind == "axes":
+        order = draw(st.permutations(range(image.ndim)))
+        keywords["axes"] = tuple(order[: draw(st.integers(1, image.ndim))])
+        return len(keywords["axes"])
+    if kind == "channel" and image.ndim > 1:
+        keywords["channel_axis"] = draw(st.integers(-image.ndim, image.ndim - 1))
+        return image.ndim - 1
+    return image.ndim
+
+
+def draw_rank(draw: st.DrawFn, filtered: int, keywords: dict[str, Any]) -> None:
+    """Perhaps a footprint, perhaps a percentile, or a rank where no sample may be missing."""
+    size = keywords["size"]
+    sides = size if isinstance(size, tuple) else (size,) * filtered
+    n = int(np.prod(sides))
+    if draw(st.booleans()):
+        cells = draw(hnp.arrays(bool, sides))
+        if cells.any():
+            keywords["footprint"] = cells
+            n = int(cells.sum())
+    complete = "where" not in keywords and keywords["nan_policy"] == "propagate"
+    what = draw(st.sampled_from(["median", "percentile"] + ["rank"] * complete))
+    if what == "percentile":
+        keywords["percentile"] = draw(st.floats(-100, 100))
+    if what == "rank":
+        keywords["rank"] = draw(st.integers(-n, n - 1))
+
+
+@given(call=calls("mean", INTEGERS + FLOATS))
+def test_mean_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
+    check("mean", *call)
+
+
+@given(call=calls("median", ("bool", *INTEGERS, *FLOATS)))
+def test_median_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
+    check("median", *call)
+
+
+@given(call=calls("gaussian", INTEGERS + FLOATS))
+def test_gaussian_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
+    check("gaussian", *call)
+
+
+def check(name: str, image: np.ndarray, keywords: dict[str, Any]) -> None:
+    before = image.copy()
+    result = getattr(imrestore, name)(image, **keywords)
+    getattr(oracles, name)(image, **keywords).assert_matches(result)
+    assert same_bits(image, before)
+    out = np.zeros_like(image)
+    assert getattr(imrestore, name)(image, out=out, **keywords) is out
+    assert same_bits(out, result)
+
+
+# The fast roads are two-dimensional, without masks: more examples there, on wider images.
+@given(
+    image=images(("uint8", "uint16", "int16", "float32"), st.just(2)),
+    wide=st.integers(1, 6),
+    size=st.integers(1, 13),
+    mode=st.sampled_from(MODES),
+)
+def test_plain_windows_are_their_definition(image: np.ndarray, wide: int, size: int, mode: str) -> None:
+    image = np.ascontiguousarray(np.tile(image, (1, wide)))
+    for name in ("mean", "median"):
+        getattr(oracles, name)(image, size, mode=mode).assert_matches(getattr(imrestore, name)(image, size, mode=mode))
+    sigma = size / 5
+    oracles.gaussian(image, sigma, mode=mode).assert_matches(imrestore.gaussian(image, sigma, mode=mode))
+
+
+def window(name: str, size: int) -> dict[str, Any]:
+    return {"sigma": size / 3} if name == "gaussian" else {"size": size}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@given(image=images((*INTEGERS, "float64"), st.sampled_from([1, 2, 3])), size=st.sampled_from([1, 3, 5]))
+def test_turning_the_image_round_turns_the_result(name: str, image: np.ndarray, size: int) -> None:
+    """Odd windows are symmetric. Ranks and integer means have one right answer, so it is the same to the bit."""
+    function = getattr(imrestore, name)
+    result = function(image, **window(name, size))
+    for axis in range(image.ndim):
+        turned = np.flip(function(np.flip(image, axis), **window(name, size)), axis)
+        if name == "median" or (name == "mean" and image.dtype.kind != "f"):
+            np.testing.assert_array_equal(turned, result)
+        else:
+            getattr(oracles, name)(image, **window(name, size)).assert_matches(np.ascontiguousarray(turned))
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@given(image=images((*INTEGERS, "float32"), st.sampled_from([2, 3])), sizes=st.permutations([1, 2, 5]))
+def test_axes_are_all_alike(name: str, image: np.ndarray, sizes: list[int]) -> None:
+    function = getattr(imrestore, name)
+    sizes = sizes[: image.ndim]
+    parameter = "sigma" if name == "gaussian" else "size"
+    values = [s / 4 for s in sizes] if name == "gaussian" else sizes
+    moved = function(image.T, **{parameter: tuple(values[::-1])}).T
+    if name == "median" or (name == "mean" and image.dtype.kind != "f"):
+        np.testing.assert_array_equal(moved, function(image, **{parameter: tuple(values)}))
+    else:
+        getattr(oracles, name)(image, **{parameter: tuple(values)}).assert_matches(np.ascontiguousarray(moved))
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@given(
+    value=st.integers(-128, 127),
+    shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=12),
+    size=st.integers(1, 15),
+    mode=st.sampled_from(MODES),
+    dtype=st.sampled_from(("int8", "int16", "int64", *FLOATS)),
+)
+def test_a_constant_stays_as_it_is(
+    name: str, value: int, shape: tuple[int, ...], size: int, mode: str, dtype: str
+) -> None:
+    image = np.full(shape, value, dtype)
+    result = getattr(imrestore, name)(image, **window(name, size), mode=mode, cval=value)
+    if name == "gaussian" and np.dtype(dtype).kind == "f":
+        np.testing.assert_allclose(result, image, rtol=1e-3 if dtype == "float16" else 1e-6)
+    else:
+        np.testing.assert_array_equal(result, image)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@given(
+    image=images(("uint8", "uint16", "float32", "float64"), st.just(2)),
+    size=st.integers(1, 6),
+    row=st.integers(0, 23),
+    rows=st.integers(1, 24),
+)
+def test_a_tile_with_its_halo_is_the_whole(name: str, image: np.ndarray, size: int, row: int, rows: int) -> None:
+    """To the bit: blocks of dask and strips of threads rest on it."""
+    function = getattr(imrestore, name)
+    row %= len(image)
+    halo = 4 * size
+    first, last = max(0, row - halo), min(len(image), row + rows + halo)
+    tile = function(image[first:last], **window(name, size))[row - first :][:rows]
+    np.testing.assert_array_equal(tile, function(image, **window(name, size))[row:][:rows])
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@given(image=images((*INTEGERS, "float16", "float32", "float64"), st.just(3)), size=st.integers(1, 5))
+def test_a_batch_is_a_loop(name: str, image: np.ndarray, size: int) -> None:
+    function = getattr(imrestore, name)
+    for axis in range(3):
+        batch = function(image, channel_axis=axis, **window(name, size))
+        loop = [function(np.ascontiguousarray(plane), **window(name, size)) for plane in np.moveaxis(image, axis, 0)]
+        np.testing.assert_array_equal(batch, np.stack(loop, axis))
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@given(image=images((*INTEGERS, *FLOATS), st.sampled_from([1, 2, 3])), size=st.integers(1, 6))
+def test_a_mask_of_everything_is_no_mask(name: str, image: np.ndarray, size: int) -> None:
+    function = getattr(imrestore, name)
+    whole = function(image, **window(name, size), where=np.ones(image.shape, bool))
+    if name == "gaussian":
+        oracles.gaussian(image, **window(name, size)).assert_matches(whole)
+    else:
+        np.testing.assert_array_equal(whole, function(image, **window(name, size)))
+
+
+@given(image=images((*INTEGERS, "float32"), st.sampled_from([1, 2, 3])), size=st.integers(1, 6), data=st.data())
+def test_ranks_rise(image: np.ndarray, size: int, data: st.DataObject) -> None:
+    n = size**image.ndim
+    low, high = sorted(data.draw(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))))
+    a, b = (imrestore.median(image, size, rank=rank) for rank in (low, high))
+    assert ((a <= b) | (a != a) | (b != b)).all()
+    np.testing.assert_array_equal(imrestore.median(image, size, rank=n // 2), imrestore.median(image, size))
+
+
+@given(image=images(("int16", "int32", "float64"), st.sampled_from([1, 2])), size=st.integers(1, 5))
+def test_the_smallest_of_the_negative_is_the_negative_of_the_largest(image: np.ndarray, size: int) -> None:
+    image = np.where(image == image.dtype.type(-(2.0**31)), 0, image) if image.dtype != np.int16 else image // 2
+    largest = imrestore.median(image.astype(image.dtype), size, rank=-1)
+    np.testing.assert_array_equal(imrestore.median(-image, size, rank=0), -largest)
+
+
+@given(image=images(("uint8", "uint16"), st.just(2)), size=st.integers(1, 9))
+def test_medians_do_not_mind_what_the_values_are(image: np.ndarray, size: int) -> None:
+    """A rank commutes with every rising function: the same image in another dtype, stretched, gives the same ranks."""
+
+    def stretched(array: np.ndarray) -> np.ndarray:
+        return array.astype(np.int64) * 1000003 - 7
+
+    np.testing.assert_array_equal(imrestore.median(stretched(image), size), stretched(imrestore.median(image, size)))
+    for dtype in ("uint16", "int32", "float32", "float64"):
+        np.testing.assert_array_equal(imrestore.median(image.astype(dtype), size), imrestore.median(image, size))
