@@ -25,7 +25,7 @@ ORDERS = {"forward": 0, "reverse": 1, "shuffled": 2}
 
 # -O1 halves the time of -O2 to build and run these small kernels. Fortified longjmp refuses to change stacks.
 FLAGS = (
-    "-std=c++17",
+    "-std=gnu++17",
     "-O1",
     "-ffp-contract=off",
     "-fno-strict-aliasing",
