@@ -8,9 +8,11 @@ import datetime
 import math
 import os
 import signal
+import struct
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,10 @@ from imrestore.cli._apply import Recipe
 from imrestore.cli._parser import UsageError, check
 from imrestore.cli._plan import Job, plan
 from imrestore.cli._report import FileResult, Report, say
-from imrestore.cli.files import DAMAGE, FileError, Limits, Page, format_of, new_file, printable, read, write
+from imrestore.cli.files import FileError, Limits, Page, format_of, new_file, printable, read, write
+
+# A filter's word about its arguments, or an encoder's about the pixels and what it was asked to keep with them.
+UNWRITABLE = (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, struct.error, zlib.error)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -113,7 +118,7 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
             raise FileError("not enough memory") from error
         except OSError as error:
             raise FileError(f"cannot write {printable(job.target)}: {error.strerror or error}") from error
-        except DAMAGE as error:  # a filter's word about its arguments, or an encoder's about the pixels
+        except UNWRITABLE as error:
             raise FileError(printable(" ".join(str(error).split())) or type(error).__name__) from error
         finally:
             result.filter_seconds = round(recipe.seconds - before, 6)

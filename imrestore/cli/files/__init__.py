@@ -10,9 +10,7 @@ import contextlib
 import importlib
 import logging
 import stat
-import struct
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +19,6 @@ from imrestore.cli.files._atomic import new_file
 from imrestore.cli.files._page import FileError, Limits, Metadata, Page, printable
 
 __all__ = [
-    "DAMAGE",
     "SUFFIXES",
     "FileError",
     "Limits",
@@ -41,11 +38,6 @@ MAGIC = {
     "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     "npy": (b"\x93NUMPY",),
 }
-# What decoders raise on damaged files. Their authors promise nothing, so the list follows what hostile files showed.
-DAMAGE = (
-    OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, EOFError,
-    MemoryError, RuntimeError, SyntaxError, struct.error, zlib.error,
-)  # fmt: skip
 
 
 def format_of(path: Path) -> str:
@@ -106,7 +98,9 @@ def _guarded(pages: Iterator[Page]) -> Iterator[Page]:
 def _as_file_error() -> Iterator[None]:
     try:
         yield
-    except DAMAGE as error:
+    except FileError:
+        raise
+    except Exception as error:  # decoders promise nothing: a broken NPY header ends as tokenize.TokenError
         raise FileError(_reason(error)) from error
 
 
@@ -116,6 +110,8 @@ def _reason(error: BaseException) -> str:
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if type(error).__name__ == "UnidentifiedImageError":  # Pillow's text is the repr of a file object
+        return "cannot be decoded: damaged header"
     text = " ".join(printable(str(error)).split()) or type(error).__name__
     return f"cannot be decoded: {text[:200]}"
 

@@ -64,7 +64,8 @@ def write(file: BinaryIO, pages: Iterable[Page], same_format: bool) -> None:
     if pixels.dtype != np.uint8:
         raise FileError(f"JPEG cannot hold {pixels.dtype}; write PNG, TIFF or NPY instead")
     mode = {name: mode for mode, name in COLOURS.items()}.get(page.colour)
-    if mode is None or pixels.ndim != (2 if mode == "L" else 3) or max(pixels.shape[:2]) > 65500:
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if mode is None or channels != Image.getmodebands(mode) or max(pixels.shape[:2]) > 65500:
         raise FileError(f"JPEG cannot hold {page.colour} pixels of shape {pixels.shape}; write TIFF instead")
     options = page.meta.native if same_format else {"quality": QUALITY, "subsampling": 0}
     if page.meta.exif:

@@ -13,7 +13,12 @@ from imrestore.cli.files._page import FileError, Limits, Metadata, Page
 def pages(file: BinaryIO, limits: Limits) -> Iterator[Page]:
     """Yield the array; a last axis of 3 or 4 in three dimensions counts as channels."""
     # np.load parses the header and maps the file; object arrays and short files end here.
-    array = np.load(file.name, mmap_mode="r", allow_pickle=False)
+    try:
+        array = np.load(file.name, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "mmap length" in str(error):
+            raise FileError("truncated: the header promises more numbers than the file holds") from error
+        raise
     if not isinstance(array, np.memmap) or array.dtype.names or array.dtype.kind not in "biuf":
         raise FileError(f"arrays of {getattr(array, 'dtype', 'this kind')} are not supported")
     colour = array.ndim == 3 and array.shape[2] in (3, 4)

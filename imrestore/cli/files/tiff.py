@@ -35,6 +35,8 @@ def pages(file: BinaryIO, limits: Limits) -> Iterator[Page]:
 
     with tifffile.TiffFile(file) as tif:
         size = tif.filehandle.size
+        if not tif.pages:
+            raise FileError("truncated: the file has no first page")
         tif.pages.useframes = False
         first = tif.pages[0]
         if tif.is_imagej or tif.is_shaped:
@@ -151,7 +153,7 @@ def _layout(tif: Any, page: Any, palette: bool) -> dict[str, Any]:
         layout["tile"] = (page.tilelength, page.tilewidth)
     if page.tags.get(282) and page.tags.get(283):
         layout["resolution"] = tuple(_rational(page.tags[code].value) for code in (282, 283))
-        layout["resolutionunit"] = int(page.resolutionunit)
+        layout["resolutionunit"] = int(page.resolutionunit) if int(page.resolutionunit) in (1, 2, 3) else 1
     if int(page.subfiletype) & 3:
         layout["subfiletype"] = int(page.subfiletype) & 3
     layout["extratags"] = list(_raw_tags(tif, page))
