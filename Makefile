@@ -64,6 +64,6 @@ $(STAMP):
 	$(PY) -m pip install -qq --constraint constraints.txt torch==2.13.0
 	$(PY) -m pip install -qq --constraint constraints.txt hatchling
 	$(PY) -m pip install -qq --constraint constraints.txt --no-build-isolation \
-		--editable '.[learned,cuda12,dask,test,bench]'
+		--editable '.[learned,cuda12,dask,tiff,test,bench]'
 	@rm -f $(VENV)/.installed-*
 	@touch $@
