@@ -83,7 +83,7 @@ def hostile() -> Iterator[tuple[str, bytes, str]]:
     for suffix, data in good.items():
         yield f"empty.{suffix}", b"", "empty"
         yield f"noise.{suffix}", np.random.default_rng(2).bytes(5000), "not a .* file"
-        yield f"magic_only.{suffix}", data[:8], "cannot be decoded|not a"
+        yield f"magic_only.{suffix}", data[:8], "cannot be decoded|not a|no first page"
         yield f"half.{suffix}", data[: len(data) // 2], "cannot be decoded|truncated"
         yield f"few_bytes_short.{suffix}", data[:-40], "cannot be decoded|truncated"
     yield "jpeg_inside.png", good["jpg"], "holds JPEG although its name says PNG"
@@ -113,7 +113,7 @@ def hostile() -> Iterator[tuple[str, bytes, str]]:
 
     yield "bomb_7GiB.tif", sparse_tiff(60000), "megapixels"
     yield "bomb_800MB.tif", sparse_tiff(20000), "more than --max-ratio"
-    yield "no_directory.tif", b"II*\0\xff\xff\xff\x7f", "cannot be decoded"
+    yield "no_directory.tif", b"II*\0\xff\xff\xff\x7f", "no first page"
     yield "directory_of_65535_tags.tif", b"II*\0\x08\0\0\0\xff\xff" + bytes(40), "cannot be decoded"
     yield "zero_size.tif", sparse_tiff(0), "no pixels|not supported|cannot be decoded"
     yield "strip_beyond_end.tif", tiff(

@@ -183,8 +183,8 @@ def test_descriptive_tags_stay_byte_for_byte(tmp_path: Path, through: Through) -
     ]  # fmt: skip
     tifffile.imwrite(
         tmp_path / "a.tif", noise(9, 9, 3), photometric="rgb", iccprofile=ICC, description="a leaf",
-        software="a camera", datetime="2026:11:21 10:00:00", resolution=((72, 7), (300, 1)), resolutionunit="INCH", extratags=extra,
-        byteorder=">",
+        software="a camera", datetime="2026:11:21 10:00:00", resolution=((72, 7), (300, 1)), resolutionunit="INCH",
+        extratags=extra, byteorder=">",
     )  # fmt: skip
     with tifffile.TiffFile(tmp_path / "a.tif") as before, tifffile.TiffFile(through()) as after:
         old, new = before.pages[0].tags, after.pages[0].tags

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import time
 from collections.abc import Callable
@@ -54,14 +53,14 @@ def demo(out: str, image: Path | None, threads: int | None) -> int:
     from imrestore.cli import _demo_picture
 
     try:
-        limit = imrestore.threads(_checks.thread_count(threads, "threads")) if threads else contextlib.nullcontext()
+        count = imrestore.get_num_threads() if threads is None else _checks.thread_count(threads, "threads")
         original, name = _photograph(image)
     except (FileError, ValueError) as error:
         raise UsageError(str(error)) from error
     kind = "colour" if original.ndim == 3 else "grey"
-    with limit:
+    with imrestore.threads(count):
         size = f"{original.shape[1]} x {original.shape[0]}"
-        print(f"{name}, {size}, 8-bit {kind}, {imrestore.get_num_threads()} threads\n")
+        print(f"{name}, {size}, 8-bit {kind}, {count} threads\n")
         results = compare(original)
     print(table(results))
     for title, draw in (("demo.png", _demo_picture.sheet), ("strip.png", _demo_picture.strip)):

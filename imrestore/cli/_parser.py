@@ -24,6 +24,10 @@ files:
   channel by channel, alpha is left untouched, palettes become RGB, black-and-white becomes grey (but stays 1 bit under
   median). NPY arrays of shape (H, W, 3) or (H, W, 4) count as colour; any other is filtered over all its axes.
 
+options:
+  They are the keywords of imrestore.mean, median and gaussian, with the same defaults, shown in brackets. A value that
+  begins with a minus needs an equals sign: --axes=-2,-1 or --cval=-inf.
+
 exit codes:
   0 all well; 1 some files failed, the rest was written; 2 wrong usage, nothing was written; 130 stopped by Ctrl-C
 """

@@ -102,10 +102,11 @@ def _refuse_clashes(jobs: list[Job]) -> None:
 
 
 def _identity(path: Path) -> object:
+    real = os.path.realpath(path)  # also where a missing folder is followed by ".."
     try:
-        status = path.stat()
+        status = os.stat(real)
     except OSError:
-        return os.path.abspath(path)
+        return real
     return status.st_dev, status.st_ino
 
 
