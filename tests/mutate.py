@@ -1,0 +1,254 @@
+"""Break the code one line at a time, in a copy, and report what no test notices.
+
+    python tests/mutate.py --limit 100 --seed 0          # a hundred random mutants
+    python tests/mutate.py --only cpu/mean.py --limit 0  # every mutant of one file
+    python tests/mutate.py --list                        # how many there are of each file
+
+Python files are mutated on their syntax tree (comparisons, arithmetic, whole numbers, min and max, conditions, raises),
+CUDA files on their text. Each mutant runs the tests that are about its file, those first that are quickest to notice.
+It is killed if a test fails, the interpreter dies or time runs out, and survives otherwise. The score is the share of
+killed mutants among those that are not known to be equivalent to the original.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mutations import cuda_mutants, python_mutants
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("imrestore", "kernels", "tests", "pyproject.toml", "README.md", "benches")
+TIMEOUT_S = 240
+TIMED_OUT = -1000
+CONTENT = (0, 5)  # pytest's exit statuses for: all passed, no test of that name
+
+
+class Mutant(NamedTuple):
+    """Replace characters ``start .. stop`` of ``file`` by ``text``."""
+
+    file: str
+    line: int
+    start: int
+    stop: int
+    text: str
+    shown: str
+
+    def applied(self, source: str) -> str:
+        return source[: self.start] + self.text + source[self.stop :]
+
+
+# Tests that are about a file, in the order in which they are run: an item is what pytest is called with.
+def about(name: str) -> list[list[str]]:
+    return [
+        ["tests/test_filters.py", "-k", f"numpy-{name}"],
+        ["tests/test_properties.py", "-k", name],
+        ["tests/test_threads.py", "-k", f"split and {name}"],
+        ["tests/test_out.py", "tests/test_layouts.py", "-k", name],
+    ]
+
+
+FILTERS = [
+    ["tests/test_filters.py", "-k", "numpy and (size3 or dtype or sigma1 or ties or where or nan)"],
+    ["tests/test_filters.py", "-k", "numpy"],
+    ["tests/test_properties.py"],
+    ["tests/test_threads.py", "-k", "split"],
+]
+DISPATCH = [
+    ["tests/test_out.py", "tests/test_layouts.py"],
+    ["tests/test_torch.py", "tests/test_filters.py", "-k", "not cupy"],
+    ["tests/test_bad_input.py", "tests/test_dask.py"],
+]
+SUITES: dict[str, list[list[str]]] = {
+    "imrestore/_checks.py": [["tests/test_bad_input.py"], ["tests/test_num_threads.py"], *FILTERS[1:3]],
+    "imrestore/_dispatch.py": DISPATCH,
+    "imrestore/_blocks.py": [["tests/test_dask.py"]],
+    "imrestore/_threads.py": [["tests/test_num_threads.py"]],
+    **{
+        f"imrestore/filters/_{name}.py": [*about(name), ["tests/test_dask.py", "tests/test_bad_input.py", "-k", name]]
+        for name in ("mean", "median", "gaussian")
+    },
+    "kernels/imrestore_kernels/borders.py": FILTERS,
+    "kernels/imrestore_kernels/networks.py": [["tests/test_networks.py"], *about("median")],
+    "kernels/imrestore_kernels/rank_program.py": [["tests/test_networks.py"], *about("median")],
+    "kernels/imrestore_kernels/cpu/mean.py": about("mean"),
+    "kernels/imrestore_kernels/cpu/median.py": about("median"),
+    "kernels/imrestore_kernels/cpu/gaussian.py": about("gaussian"),
+    "kernels/imrestore_kernels/cpu/_jit.py": [["tests/test_cache.py"]],
+    "kernels/imrestore_kernels/cpu/_pool.py": [
+        ["tests/test_num_threads.py"],
+        ["tests/test_threads.py", "-k", "split or pool"],
+        ["tests/test_processes.py", "-k", "fork"],
+    ],
+}  # fmt: skip
+
+# Mutants that change nothing anyone could see, with the reason: (file name, mutated line as it is shown) -> reason.
+EQUIVALENT: dict[tuple[str, str], str] = {}
+
+
+def suite(file: str) -> list[list[str]]:
+    """What to run for a file: its own entry, or what its name and place suggest."""
+    if file in SUITES:
+        return SUITES[file]
+    name = Path(file).name
+    if "/cuda/" in file:
+        stem = next((f for f in ("mean", "median", "gaussian") if f in name), "")
+        return [[*cuda_tests(), *(["-k", stem] if stem else [])]]
+    if "rank" in name or "vector" in name or "histogram" in name:
+        return about("median")
+    return FILTERS
+
+
+def cuda_tests() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_cuda*.py"))
+
+
+def targets() -> list[str]:
+    """Files worth breaking."""
+    patterns = ("imrestore/_*.py", "imrestore/filters/_*.py", "kernels/imrestore_kernels/*.py",
+                "kernels/imrestore_kernels/cpu/*.py")  # fmt: skip
+    patterns += ("kernels/imrestore_kernels/cuda/*.cu", "kernels/imrestore_kernels/cuda/*.cuh") if cuda_tests() else ()
+    found = sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
+    return [f for f in found if Path(f).name not in ("__init__.py", "_version.py", "_warmup.py")]
+
+
+def mutants_of(file: str) -> Iterator[Mutant]:
+    source = (ROOT / file).read_text()
+    lines = source.splitlines()
+    found = python_mutants(source) if file.endswith(".py") else cuda_mutants(source)
+    for line, start, stop, text in sorted(set(found)):
+        old = " ".join(source[start:stop].split())
+        shown = f"{lines[line - 1].strip()}   [{shorten(old)} -> {shorten(text)}]"
+        yield Mutant(file, line, start, stop, text, shown)
+
+
+def shorten(text: str) -> str:
+    return text if len(text) < 50 else text[:47] + "..."
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    env = dict(os.environ)
+    env |= {"PYTHONDONTWRITEBYTECODE": "1", "IMRESTORE_CACHE_DIR": str(scratch / "cache")}
+    env["PYTHONPATH"] = os.pathsep.join([str(scratch / "tree"), str(scratch / "tree" / "kernels")])
+    return env
+
+
+def copy_tree(scratch: Path) -> None:
+    for name in COPIED:
+        source, target = ROOT / name, scratch / "tree" / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "results"))
+        elif source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+
+
+def run_tests(scratch: Path, *arguments: str) -> tuple[int, list[str]]:
+    """Exit status and failed tests; None for a status means that time ran out."""
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", *arguments]
+    process = subprocess.Popen(
+        command, cwd=scratch / "tree", env=environment(scratch), start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        output = process.communicate(timeout=TIMEOUT_S)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.communicate()
+        return TIMED_OUT, []
+    lines = [line for line in output.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    return process.returncode, [line.split(" - ")[0].split(" ", 1)[1] for line in lines]
+
+
+def verdict(scratch: Path, mutant: Mutant, failing: list[str]) -> str:
+    """Empty if the mutant survives, else what noticed it."""
+    target = scratch / "tree" / mutant.file
+    original = target.read_text()
+    target.write_text(mutant.applied(original))
+    try:
+        for arguments in suite(mutant.file):
+            status, failed = run_tests(scratch, "-x", *arguments, *(f"--deselect={test}" for test in failing))
+            if status not in CONTENT:
+                return failed[0] if failed else "time ran out" if status == TIMED_OUT else f"exit status {status}"
+        return ""
+    finally:
+        target.write_text(original)
+
+
+def failing_already(scratch: Path, files: list[str]) -> list[str]:
+    """Tests that fail on the unbroken code: they cannot tell anything and are left out, loudly."""
+    runs: list[list[str]] = []
+    for arguments in [a for file in files for a in suite(file)]:
+        if arguments not in runs:
+            runs.append(arguments)
+    failing: list[str] = []
+    for arguments in runs:
+        status, failed = run_tests(scratch, *arguments)
+        if status not in CONTENT and not failed:
+            sys.exit(f"the tests do not run on unbroken code: {' '.join(arguments)}: exit status {status}")
+        failing += failed
+    for test in failing:
+        print(f"fails without any mutant, left out: {test}", flush=True)
+    return failing
+
+
+def chosen(only: list[str], limit: int, seed: int) -> list[Mutant]:
+    files = [f for f in targets() if not only or any(part in f for part in only)]
+    everything = [m for file in files for m in mutants_of(file)]
+    random.Random(seed).shuffle(everything)
+    return sorted(everything[: limit or None])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, default=60, help="mutants to try, 0 for all (default: 60)")
+    parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
+    parser.add_argument("--only", action="append", default=[], metavar="PART", help="only paths that contain PART")
+    parser.add_argument("--list", action="store_true", help="count the mutants of each file and stop")
+    parser.add_argument("--json", type=Path, help="write the results there too")
+    options = parser.parse_args()
+    if options.list:
+        for file in targets():
+            print(f"{len(list(mutants_of(file))):5}  {file}")
+        return
+    mutants = chosen(options.only, options.limit, options.seed)
+    with tempfile.TemporaryDirectory(prefix="imrestore-mutants-") as name:
+        scratch = Path(name)
+        copy_tree(scratch)
+        report(mutants, scratch, failing_already(scratch, sorted({m.file for m in mutants})), options.json)
+
+
+def report(mutants: list[Mutant], scratch: Path, failing: list[str], path: Path | None) -> None:
+    rows = []
+    for count, mutant in enumerate(mutants, 1):
+        reason = EQUIVALENT.get((Path(mutant.file).name, mutant.shown))
+        begun = time.monotonic()
+        why = "" if reason else verdict(scratch, mutant, failing)
+        state = "equivalent" if reason else "killed" if why else "SURVIVED"
+        rows.append({**mutant._asdict(), "state": state, "by": why, "seconds": round(time.monotonic() - begun, 1)})
+        what = f"{mutant.file}:{mutant.line}  {mutant.shown}  {why or reason or ''}"
+        print(f"{count:4}/{len(mutants)} {state:10} {what}", flush=True)
+    survivors = [row for row in rows if row["state"] == "SURVIVED"]
+    counted = [row for row in rows if row["state"] != "equivalent"]
+    if path:
+        path.write_text(json.dumps(rows, indent=1))
+    print(f"\n{len(survivors)} survivors")
+    for row in survivors:
+        print(f"  {row['file']}:{row['line']}  {row['shown']}")
+    share = 1 - len(survivors) / len(counted) if counted else 1.0
+    equivalent = len(rows) - len(counted)
+    print(f"\nscore {share:.1%}: {len(counted) - len(survivors)} of {len(counted)} killed, {equivalent} equivalent")
+
+
+if __name__ == "__main__":
+    main()
