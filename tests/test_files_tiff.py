@@ -270,5 +270,5 @@ def test_without_imagecodecs_what_pillow_cannot_decode_names_the_package(tmp_pat
         capture_output=True, text=True, env=os.environ, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "pip install imagecodecs" in done.stderr
+    assert "pip install 'imrestore[tiff]'" in done.stderr
     assert "Traceback" not in done.stderr

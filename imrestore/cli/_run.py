@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         options = check(args)
+        imrestore.get_num_threads()  # refuses a senseless IMRESTORE_NUM_THREADS
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
     jobs = plan(args.inputs, args.out, in_place=args.in_place, recursive=args.recursive)

@@ -112,7 +112,7 @@ def _decode_by_pillow(page: Any, file: BinaryIO, index: int) -> NDArray[Any]:
     file.seek(position)
     if pixels.shape != page.shape or pixels.dtype.newbyteorder("=") != page.dtype:
         raise FileError(
-            f"{page.compression.name} compression of {page.dtype} needs another package: pip install imagecodecs"
+            f"{page.compression.name} compression of {page.dtype} needs a package: pip install 'imrestore[tiff]'"
         )
     return pixels
 
