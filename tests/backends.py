@@ -35,7 +35,8 @@ class NumpyBackend:
         image, keywords = case.image(), case.keywords()
         given = {key: self.to_device(value) if key == "where" else value for key, value in keywords.items()}
         source = self.to_device(image)
-        result = getattr(imrestore, case.filter)(source, **given)
+        with np.errstate(all="raise"):  # a caller's choice that is none of the filters' business
+            result = getattr(imrestore, case.filter)(source, **given)
         assert self.place(result) == self.place(source)
         getattr(oracles, case.filter)(image, **keywords).assert_matches(self.to_host(result))
         assert same_bits(self.to_host(source), image), "the input was written to"
