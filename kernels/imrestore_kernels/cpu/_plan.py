@@ -15,23 +15,24 @@ Array = np.ndarray[Any, Any]
 class RowPlan(NamedTuple):
     """``kernel(src, dst, *extra, row_start, row_stop)`` over 2-D arrays of ``rows`` rows.
 
-    ``work`` estimates the nanoseconds all rows take on one core; strips are at least ``least_strip`` rows high.
+    ``work`` estimates the nanoseconds all rows take on one core; strips are multiples of ``least_strip`` rows.
     """
 
     kernel: Callable[..., None]
     extra: tuple[Any, ...]
     rows: int
+    width: int
     work: float
     least_strip: int
 
     def run(self, src: Array, dst: Array) -> None:
-        """Filter ``src`` into ``dst``, both (outer, H, W, inner)."""
-        pair = (src.reshape(self.rows, -1), dst.reshape(self.rows, -1))
+        """Filter ``src`` into ``dst``, both C-contiguous."""
+        pair = (src.reshape(self.rows, self.width), dst.reshape(self.rows, self.width))
         run_rows(self.kernel, (*pair, *self.extra), self.rows, self.work, self.least_strip)
 
     def replay(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[Array], Array]:
         """The whole call for 2-D C-contiguous images of this very shape and dtype."""
-        kernel, extra, rows, work, least = self
+        kernel, extra, rows, _, work, least = self
         empty = np.empty
         if work < SERIAL_WORK:
 
@@ -48,3 +49,20 @@ class RowPlan(NamedTuple):
             return dst
 
         return large
+
+
+def as_planes(
+    shape: tuple[int, ...], size: tuple[int, ...]
+) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """One or two filtered axes as (outer, height, width, inner) and a window of two sides.
+
+    A single filtered axis with nothing behind it becomes a plane of independent rows, one with other axes behind it a
+    stack of planes filtered from top to bottom.
+    """
+    if len(size) == 2:
+        outer, height, width, inner = shape
+        return (outer, height, width, inner), (size[0], size[1])
+    outer, length, inner = shape
+    if inner == 1:
+        return (1, outer, length, 1), (1, size[0])
+    return (outer, length, inner, 1), (size[0], 1)

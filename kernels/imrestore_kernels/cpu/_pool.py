@@ -155,14 +155,15 @@ def run_rows(kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, l
     work : float
         Estimated nanoseconds of one core for all rows; small jobs stay in the caller.
     least_strip : int
-        Strips are at least this high, so that a kernel that starts with a halo does not pay for it too often. It
-        follows from the window, never from the number of threads.
+        Strips are multiples of this high, so that a kernel that starts with a halo does not pay for it too often and one
+        that does several rows at once rarely has some over.
     """
     threads = 1 if work < SERIAL_WORK else min(num_threads(), -(-rows // least_strip))
     if threads <= 1 or _must_be_serial():
         kernel(*args, 0, rows)
         return
-    strip = max(least_strip, -(-rows // (threads * STRIPS_PER_THREAD)))
+    strip = -(-rows // (threads * STRIPS_PER_THREAD))
+    strip += -strip % least_strip
     job = _Job(kernel, args, rows, strip)
     _wake(threads - 1, job)
     job.work()

@@ -1,0 +1,157 @@
+"""Rank filters over a box of two axes by exchange networks: the driver around the vector code."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.np.numpy_support import from_dtype
+
+from imrestore_kernels.borders import border_index
+from imrestore_kernels.cpu._jit import compile_rows, inline
+from imrestore_kernels.cpu._vector import VECTOR_BYTES, copy_bytes, data_address, lanes, maybe_nan, program_runner
+from imrestore_kernels.rank_program import inlined_program
+
+_border_index = inline(border_index)
+
+
+@inline
+def tile_edges(
+    width: int, x0: int, count: int, left: int, inner: int, mode: int, edge_at: Any, edge_from: Any
+) -> int:
+    """Samples of a padded tile that lie outside the image: where they go, and which column they come from (-1: cval)."""
+    edges = 0
+    for i in range(count):
+        x = x0 - left * inner + i
+        if x < 0 or x >= width:
+            j = _border_index(x // inner, width // inner, mode)
+            edge_at[edges] = i
+            edge_from[edges] = -1 if j < 0 else j * inner + x % inner
+            edges += 1
+    return edges
+
+
+@inline
+def load_row(
+    src: Any, row: int, dst: Any, at: int, first: int, count: int, edges: int, edge_at: Any, edge_from: Any, cval: Any
+) -> None:
+    """Copy samples ``first .. first + count`` of a row with its border to ``dst[at:]``; row -1 is constant."""
+    if row < 0:
+        for i in range(at, at + count):
+            dst[i] = cval
+        return
+    width = src.shape[1]
+    a = max(0, -first)
+    b = min(count, width - first)
+    size = src.itemsize
+    copy_bytes(data_address(dst) + (at + a) * size, data_address(src) + (row * width + first + a) * size, (b - a) * size)
+    for e in range(edges):
+        j = edge_from[e]
+        dst[at + edge_at[e]] = cval if j < 0 else src[row, j]
+
+
+@inline
+def spread_nan(padded: Any, at: int, count: int, dst: Any, row: int, x0: int, n: int, columns: int, inner: int) -> None:
+    """Every NaN of a padded source row makes the outputs of its windows NaN."""
+    for i in range(count):
+        value = padded[at + i]
+        if value != value:
+            x = i
+            for _ in range(columns):
+                if 0 <= x < n:
+                    dst[row, x0 + x] = value
+                x -= inner
+
+
+@lru_cache(maxsize=512)
+def network_kernel(rows: int, columns: int, rank: int, outputs: int, dtype: np.dtype[Any], tile: int) -> Any:
+    """Row kernel for one window, rank and dtype; ``tile`` values of a row are worked on at once."""
+    program = inlined_program(rows, columns, rank, outputs)
+    vector = lanes(dtype)
+    floating = dtype.kind == "f"
+    ring = rows + outputs - 1
+    top = rows // 2
+    left = columns // 2
+
+    # Buffers are read up to `columns` pixels and one vector past the tile; an odd number of lines apart, so that the
+    # rows of one list do not all fall into the same set of the first-level cache. Rows hold at most 8 values per pixel.
+    stride = tile + 8 * columns + 2 * vector
+    stride += -stride % vector + vector * (1 - (stride + (-stride % vector)) // vector % 2)
+    run = program_runner(program, dtype, stride)
+    size = dtype.itemsize
+    buffers = program.buffers
+
+    def rank_rows(src: Any, dst: Any, height: int, inner: int, mode: int, cval: Any, start: int, stop: int) -> None:
+        width = src.shape[1]
+        # Both start on a cache line: a vector that straddles two lines takes twice as long to load.
+        scratch = np.empty(buffers * stride + 2 * vector, src.dtype)
+        scratch_start = -data_address(scratch) % VECTOR_BYTES // size
+        padded = np.zeros((ring + outputs) * stride + 2 * vector, src.dtype)  # zeros: maybe_nan reads past the row
+        padded_start = -data_address(padded) % VECTOR_BYTES // size
+        sources = np.empty(ring, np.int64)
+        outs = np.empty(outputs, np.int64)
+        has_nan = np.zeros(ring, np.bool_)
+        edge_at = np.empty(columns * inner, np.int64)
+        edge_from = np.empty(columns * inner, np.int64)
+        ring_address = data_address(padded) + padded_start * size
+        dst_address = data_address(dst)
+        tiles = (width + tile - 1) // tile
+        step = (width + tiles - 1) // tiles
+        step += -step % vector
+        for x0 in range(0, width, step):
+            n = min(step, width - x0)
+            count = n + (columns - 1) * inner
+            first = x0 - left * inner
+            edges = tile_edges(width, x0, count, left, inner, mode, edge_at, edge_from)
+            y = start
+            while y < stop:
+                image = y // height * height
+                last = min(stop, image + height)
+                first_slot = 0  # ring slot of source row y - top
+                fresh = 0  # source rows to load start this far into the group
+                while y < last:
+                    for i in range(ring):
+                        slot = first_slot + i
+                        if slot >= ring:
+                            slot -= ring
+                        sources[i] = ring_address + slot * stride * size
+                        if i >= fresh:
+                            j = _border_index(y - top + i - image, height, mode)
+                            row = -1 if j < 0 else image + j
+                            at = padded_start + slot * stride
+                            load_row(src, row, padded, at, first, count, edges, edge_at, edge_from, cval)
+                            if floating:
+                                has_nan[slot] = maybe_nan(padded, at, count)
+                    for i in range(outputs):
+                        if y + i < last and n >= vector:
+                            outs[i] = dst_address + ((y + i) * width + x0) * size
+                        else:
+                            outs[i] = ring_address + (ring + i) * stride * size
+                    run(scratch, scratch_start, sources, outs, max(n, vector), inner)
+                    if n < vector:
+                        for i in range(min(outputs, last - y)):
+                            for x in range(n):
+                                dst[y + i, x0 + x] = padded[padded_start + (ring + i) * stride + x]
+                    if floating:
+                        for i in range(ring):
+                            slot = first_slot + i
+                            if slot >= ring:
+                                slot -= ring
+                            if has_nan[slot]:
+                                for o in range(max(0, i - rows + 1), min(outputs, i + 1, last - y)):
+                                    at = padded_start + slot * stride
+                                    spread_nan(padded, at, count, dst, y + o, x0, n, columns, inner)
+                    y += outputs
+                    fresh = rows - 1
+                    first_slot += outputs
+                    if first_slot >= ring:
+                        first_slot -= ring
+
+    value = from_dtype(dtype)
+    name = f"rank_network_{rows}x{columns}_rank{rank}_{outputs}rows_{dtype}_tile{tile}"
+    return compile_rows(
+        rank_rows, name, types.Array(value, 2, "C", readonly=True, aligned=True), value[:, ::1],
+        types.intp, types.intp, types.intp, value, types.intp, types.intp,
+    )  # fmt: skip
