@@ -34,11 +34,12 @@ bench: $(STAMP) ## every goal side by side with OpenCV, scipy and scikit-image; 
 bench-kernels: $(STAMP) ## single kernels with pytest-benchmark: --benchmark-autosave, --benchmark-compare-fail=median:10%
 	$(PY) -m pytest benches/test_kernels_bench.py $(BENCH)
 
-# On a GPU machine whose own Python has CuPy nothing is installed; elsewhere the environment is made.
+# On a GPU machine whose own Python has CuPy nothing is installed; elsewhere the environment is made. The tests of the
+# documentation have nothing to say about a GPU and need numpydoc, which such a Python may lack.
 gpu: ## the tests that need a CUDA device, with skips turned into failures
 	@if $(GPU_PYTHON) -c 'import cupy, numba, hypothesis, pytest' 2>/dev/null; then python=$(GPU_PYTHON); \
 	else $(MAKE) --no-print-directory setup && python=$(PY); fi; \
-	set -x; PYTHONPATH=.:kernels $$python -m pytest tests -m gpu --require-gpu
+	set -x; PYTHONPATH=.:kernels $$python -m pytest tests -m gpu --require-gpu --ignore tests/test_docs.py
 
 mutate: $(STAMP) ## break kernel lines one by one and report the ones no test notices
 	$(PY) tests/mutate.py
