@@ -247,3 +247,16 @@ def test_demo_takes_a_photograph_of_your_own(tmp_path: Path) -> None:
     said, _ = process.communicate()
     assert process.returncode == 0
     assert said.startswith("mine.png, 70 x 90, 8-bit grey, 1 threads")
+
+
+def test_closed_streams_and_an_ascii_terminal_do_no_harm(tmp_path: Path) -> None:
+    pictures(tmp_path / "in", 1)
+    (tmp_path / "in" / "über.png").write_bytes(b"")
+    words = " ".join([*COMMAND, "mean", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--overwrite"])
+    assert subprocess.run(f"{words} >&- 2>&-", shell=True, check=False).returncode == 1
+    done = subprocess.run(
+        words, shell=True, check=False, capture_output=True, text=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"imrestore: {tmp_path}/in/\\xfcber.png: the file is empty\n"
+    assert done.stdout.startswith("1 of 2 files written")

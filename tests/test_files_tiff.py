@@ -272,3 +272,24 @@ def test_without_imagecodecs_what_pillow_cannot_decode_names_the_package(tmp_pat
     assert done.returncode == 1
     assert "pip install 'imrestore[tiff]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("target", ["b.png", "b.jpg"])
+def test_a_second_page_is_refused_where_it_cannot_be_kept(
+    tmp_path: Path, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise(5, 40, 40), photometric="minisblack")
+    assert main(["median", str(tmp_path / "a.tif"), "-o", str(tmp_path / target), "--json"]) == 1
+    said = capsys.readouterr()
+    assert "holds one page; write TIFF instead" in said.err
+    assert '"pages": 2' in said.out  # not all five
+
+
+def test_pages_become_an_npy_stack_and_a_volume_has_a_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stack = noise(5, 40, 40)
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
+    argv = ["median", str(tmp_path / "a.tif"), "-o", str(tmp_path / "b.npy"), "--volume", "--max-pixels"]
+    assert main([*argv, "7999"]) == 1
+    assert "the volume has more than --max-pixels 7,999" in capsys.readouterr().err
+    assert main([*argv, "8k"]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), imrestore.median(stack, 3))

@@ -11,6 +11,9 @@ from imrestore.cli import _parser
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: the process's own) and return its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # started with the stream closed
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  it stays open as long as the process runs
     try:
         code = _command(argv)
         sys.stdout.flush()

@@ -28,7 +28,7 @@ class Recipe:
         self.seconds = 0.0  # spent in the filter so far
         self.function: Filter = getattr(imrestore, command)
         self.channel_axis: int | str | None = self.options.pop("channel_axis", "auto")
-        limits = limits or Limits()
+        self.limits = limits = limits or Limits()
         if "footprint" in self.options:
             self.options["footprint"] = _mask(self.options["footprint"], limits)
         self.where = _mask(self.options.pop("where"), limits) if "where" in self.options else None
@@ -45,14 +45,20 @@ class Recipe:
         return replace(page, pixels=self._filtered(pixels, page.channel_axis, page.alpha))
 
     def _stack(self, pages: Iterable[Page], kind: str) -> Iterator[Page]:
-        parts = list(pages)
+        parts: list[Page] = []
+        pixels = 0
+        for part in pages:
+            parts.append(part)
+            pixels += part.channels_last()[..., 0].size if part.channel_axis is not None else part.pixels.size
+            if pixels > self.limits.max_pixels:
+                raise FileError(f"the volume has more than --max-pixels {self.limits.max_pixels:,}")
         first = parts[0]
         if any(part.pixels.shape != first.pixels.shape or part.pixels.dtype != first.pixels.dtype for part in parts):
             raise FileError("the pages differ in shape or type; --volume needs them alike")
         axis = None if first.channel_axis is None else first.channel_axis + 1
         whole = replace(first, pixels=np.stack([part.pixels for part in parts]), channel_axis=axis)
-        for part, pixels in zip(parts, self.page(whole, kind).pixels, strict=True):
-            yield replace(part, pixels=pixels)
+        for part, plane in zip(parts, self.page(whole, kind).pixels, strict=True):
+            yield replace(part, pixels=plane)
 
     def _filtered(self, pixels: NDArray[Any], channel_axis: int | None, alpha: tuple[int, ...]) -> NDArray[Any]:
         if self.channel_axis != "auto":  # the user knows the axes: no channel is special

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imrestore.cli._parser import UsageError
+from imrestore.cli._report import say
 from imrestore.cli.files import FileError, Limits, new_file, printable, read
 
 Image = NDArray[np.uint8]
@@ -60,7 +62,7 @@ def demo(out: str, image: Path | None, threads: int | None) -> int:
     kind = "colour" if original.ndim == 3 else "grey"
     with imrestore.threads(count):
         size = f"{original.shape[1]} x {original.shape[0]}"
-        print(f"{name}, {size}, 8-bit {kind}, {count} threads\n")
+        say(f"{name}, {size}, 8-bit {kind}, {count} threads\n", sys.stdout)
         results = compare(original)
     print(table(results))
     for title, draw in (("demo.png", _demo_picture.sheet), ("strip.png", _demo_picture.strip)):
@@ -70,7 +72,8 @@ def demo(out: str, image: Path | None, threads: int | None) -> int:
                 draw(original, results).save(file, "PNG", optimize=True)
         except OSError as error:
             raise UsageError(f"cannot write {printable(path)}: {error.strerror or error}") from error
-        print(f"{'side by side:' if title == 'demo.png' else 'one row:':<13} {printable(path.resolve())}")
+        label = "side by side:" if title == "demo.png" else "one row:"
+        say(f"{label:<13} {printable(path.resolve())}", sys.stdout)
     return 0
 
 

@@ -20,9 +20,10 @@ FILTER_OPTIONS = {
 
 EPILOG = """\
 files:
-  PNG, JPEG, TIFF and NPY; bit depth, metadata and the number of pages stay as they are. Colour pictures are filtered
-  channel by channel, alpha is left untouched, palettes become RGB, black-and-white becomes grey (but stays 1 bit under
-  median). NPY arrays of shape (H, W, 3) or (H, W, 4) count as colour; any other is filtered over all its axes.
+  PNG, JPEG, TIFF and NPY; bit depth, metadata and pages stay as they are (except EXIF and GPS inside TIFF). Colours
+  are filtered channel by channel, CMYK ink by ink, alpha is left untouched, palettes and a transparent colour become
+  RGB and alpha. Black-and-white becomes 8-bit grey, and so does PNG of 2 or 4 bits; under median 1 bit stays 1 bit.
+  NPY arrays of shape (H, W, 3) or (H, W, 4) count as colour; any other is filtered over all its axes.
 
 options:
   They are the keywords of imrestore.mean, median and gaussian, with the same defaults, shown in brackets. A value that

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,15 @@ class Page:
     def channels_last(self) -> NDArray[Any]:
         """The pixels as (height, width) or (height, width, channels)."""
         return self.pixels if self.channel_axis is None else np.moveaxis(self.pixels, self.channel_axis, -1)
+
+
+def only_page(pages: Iterable[Page], kind: str) -> Page:
+    """The page of a format that holds one; a second is noticed before the rest is decoded."""
+    iterator = iter(pages)
+    page = next(iterator)
+    if next(iterator, None) is not None:
+        raise FileError(f"{kind} holds one page; write TIFF instead")
+    return page
 
 
 def printable(text: str | os.PathLike[str]) -> str:

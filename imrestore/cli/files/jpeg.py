@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from imrestore.cli.files._page import FileError, Limits, Metadata, Page
+from imrestore.cli.files._page import FileError, Limits, Metadata, Page, only_page
 
 COLOURS = {"L": "gray", "RGB": "rgb", "CMYK": "cmyk"}
 QUALITY = 95  # for pictures that were no JPEG before
@@ -53,9 +53,7 @@ def write(file: BinaryIO, pages: Iterable[Page], same_format: bool) -> None:
     """Write one page of uint8 samples; same tables as before, or quality 95 with full chroma."""
     from PIL import Image
 
-    page, *more = pages
-    if more:
-        raise FileError("JPEG holds one page; write TIFF instead")
+    page = only_page(pages, "JPEG")
     pixels = page.channels_last()
     if page.alpha:
         raise FileError("JPEG cannot hold alpha; write PNG or TIFF instead")
