@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 # File systems without anonymous files answer with one of these.
 UNSUPPORTED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
+LINKLESS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 @contextlib.contextmanager
@@ -43,10 +44,22 @@ def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
         if replace:
             os.replace(part, path)
         elif not anonymous:
-            os.link(part, path)
+            _link_or_rename(part, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
+
+
+def _link_or_rename(part: Path, path: Path) -> None:
+    """Name the finished file, unless the name is taken. FAT has no links; a rename must do there."""
+    try:
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in LINKLESS:
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        os.rename(part, path)
 
 
 def _anonymous(folder: Path) -> int | None:
