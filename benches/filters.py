@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,12 +83,14 @@ def measure_filter(
     """
     image = image.copy()  # some peers refuse a read-only picture
     out = np.zeros_like(image)
+    start = time.perf_counter()
     call.ours(image, out)
+    first_call = time.perf_counter() - start
     equal = call.definition(image).matches(out)
     part = peers.excerpt(image)
     wanted = call.definition(part)
     others = call.others(image.dtype.name)
-    return measure(
+    row = measure(
         plan,
         peers.contender("", call.ours, image, into_out).run,
         [*(peers.contender(name, run, image, into_out) for name, run in others.items()), *also],
@@ -100,6 +104,7 @@ def measure_filter(
         equal=equal,
         inexact_peers=tuple(name for name, run in others.items() if not matches(run, part, wanted)),
     )
+    return replace(row, ours=replace(row.ours, first_call=first_call))
 
 
 def matches(run: peers.Filter, image: NDArray[Any], wanted: expected.Expected) -> bool:

@@ -43,10 +43,10 @@ def cells(row: Row) -> list[str]:
         f"{row.filter} {row.parameters}",
         row.dtype,
         milliseconds(row.ours.median),
-        f"{100 * row.ours.spread:.0f} %",
+        "" if row.ours.rounds == 1 else f"{100 * row.ours.spread:.0f} %",
         "" if best is None else best + exact,
         "" if best is None else milliseconds(row.peers[best].median) + scaled,
-        "" if row.ratio is None else f"{row.ratio:.3g}x",
+        "" if row.ratio is None else times(row.ratio),
         goal_text(row),
         {True: "yes", False: "**MISS**", None: ""}[row.met],
         "" if row.copy_percent is None else f"{row.copy_percent:.0f}",
@@ -61,7 +61,7 @@ def goal_text(row: Row) -> str:
     peer = row.goal.peer
     if peer is None or peer == row.best_peer:
         return row.goal.text
-    return f"{row.goal.text} ({row.ratios[peer]:.3g}x)"
+    return f"{row.goal.text} ({times(row.ratios[peer])})"
 
 
 def milliseconds(seconds: float) -> str:
@@ -69,11 +69,18 @@ def milliseconds(seconds: float) -> str:
     return f"{ms:.4f}" if ms < 0.1 else f"{ms:.3g}" if ms < 100 else f"{ms:.0f}"
 
 
+def times(ratio: float) -> str:
+    return f"{ratio:.0f}x" if ratio >= 100 else f"{ratio:.3g}x"
+
+
 def summary(report: Report) -> str:
     wanted = [row for row in report.rows if row.goal is not None]
     met, wrong = sum(bool(row.met) for row in wanted), [row.key for row in report.rows if row.equal is False]
+    checked = sum(row.equal is not None for row in report.rows)
     text = f"{met} of {len(wanted)} goals met"
-    return text + (f"; WRONG RESULTS: {', '.join(wrong)}" if wrong else "; every result equal to its definition")
+    if wrong:
+        return f"{text}; WRONG RESULTS: {', '.join(wrong)}"
+    return f"{text}; {checked} results checked against their definitions, all equal" if checked else text
 
 
 def machine_line(metadata: dict[str, Any]) -> str:
