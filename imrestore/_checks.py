@@ -21,12 +21,17 @@ NAN_POLICIES = ("propagate", "omit", "raise")
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # whole numbers of thousands of digits
+        text = f"a {type(value).__name__} too long to print"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _is_sequence(value: object) -> bool:
-    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes) and np.ndim(value) == 1  # type: ignore[arg-type]
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _integer(name: str, value: object, allowed: str) -> int:
@@ -55,7 +60,7 @@ def _per_axis(name: str, value: object, axes: int, allowed: str) -> tuple[object
         value = value[()]
     if not _is_sequence(value):
         return (value,) * axes
-    items = tuple(value)  # type: ignore[arg-type]
+    items: tuple[object, ...] = tuple(value)  # type: ignore[arg-type]
     if len(items) != axes:
         raise ValueError(
             f"{name} has {len(items)} values, {_shown(value)}; it must be {allowed}, or one for each of the {axes} filtered axes"
@@ -206,6 +211,8 @@ def rank_and_percentile(rank: object, percentile: object, samples: int, masked: 
 
 def window_footprint(footprint: object, axes: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Boolean window with at least one true cell."""
+    if isinstance(footprint, np.ma.MaskedArray):
+        raise TypeError("footprint is a numpy.ma.MaskedArray; it must be an array of booleans, as footprint.filled(False)")
     try:
         cells = np.asarray(footprint)
     except (ValueError, TypeError):

@@ -15,6 +15,15 @@ from imrestore import _checks
 
 NUMPY, CUPY, TORCH, DASK = "numpy", "cupy", "torch", "dask"
 
+#: Those that NumPy has too: torch adds bfloat16, 8-bit floats, quantised and sub-byte integers.
+_TORCH_DTYPES = frozenset(
+    f"torch.{name}"
+    for name in (
+        *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+        *("float16", "float32", "float64"),
+    )
+)
+
 _T = TypeVar("_T")
 #: Calls remembered per filter; a program that varies its parameters endlessly must not grow.
 _MAX_REPLAYS = 256
@@ -175,7 +184,7 @@ def _as_array(value: Any, kind: str, device: str, name: str) -> Any:
             raise ValueError(f"{name} requires grad and the filters are not differentiable; pass {name}.detach()")
         if value.layout != __import__("torch").strided:
             raise TypeError(f"{name} is a tensor with layout {value.layout}; it must be dense, use {name}.to_dense()")
-        if value.dtype.is_complex or str(value.dtype) == "torch.bfloat16" or value.is_quantized:
+        if str(value.dtype) not in _TORCH_DTYPES:
             raise TypeError(f"{name} has dtype {value.dtype}; convert it first, for example with {name}.float()")
         if device == "cpu":
             return value.detach().resolve_neg().numpy()
@@ -261,6 +270,18 @@ def _check_out(out: Any, image: Any, array: Any, kind: str, device: str) -> None
         raise TypeError(f"out has dtype {target.dtype}; it must have image's, {array.dtype}")
     if not getattr(target.flags, "writeable", True):
         raise ValueError("out is read-only; it must be writeable")
+    if _overlaps_itself(target):
+        raise ValueError(f"out has strides {target.strides}, so that its pixels share memory; it must have its own for each")
+
+
+def _overlaps_itself(array: Any) -> bool:
+    """True unless every axis steps over all that the axes with shorter strides reach."""
+    reach = array.itemsize
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if stride < reach:
+            return True
+        reach += stride * (n - 1)
+    return False
 
 
 def _mask(where: Any, array: Any, kind: str, device: str, policy: str) -> Any:

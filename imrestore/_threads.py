@@ -50,7 +50,7 @@ def get_num_threads() -> int:
     Raises
     ------
     ValueError
-        If ``IMRESTORE_NUM_THREADS`` is set and not a whole number >= 1.
+        If ``IMRESTORE_NUM_THREADS`` is set and not a whole number from 1 to 1024.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def mean(
     """
     key = None
     if type(image) is ndarray and type(size) is int and out is where is axes is channel_axis is None:
-        key = (image.shape, image.strides, image.dtype, size, mode, cval, nan_policy)
+        key = (image.shape, image.strides, image.dtype, size, mode, cval, type(cval), nan_policy)
         if (replay := _dispatch.find(_replays, key)) is not None:
             return replay(image)
     if _dispatch.library(image) == _dispatch.DASK:

@@ -95,12 +95,12 @@ def median(
     >>> imrestore.median(numpy.array([[1, 2, 3], [4, 200, 6], [7, 8, 9]], numpy.uint8))
     array([[2, 3, 3],
            [4, 6, 6],
-           [7, 8, 8]], dtype=uint8)
+           [7, 8, 9]], dtype=uint8)
     """
     key = None
     plain = out is where is axes is channel_axis is footprint is None
     if type(image) is ndarray and type(size) is int and plain and rank is percentile is None:
-        key = (image.shape, image.strides, image.dtype, size, mode, cval, nan_policy)
+        key = (image.shape, image.strides, image.dtype, size, mode, cval, type(cval), nan_policy)
         if (replay := _dispatch.find(_replays, key)) is not None:
             return replay(image)
     if _dispatch.library(image) == _dispatch.DASK:

@@ -20,6 +20,8 @@ RowKernel = Callable[..., None]
 
 #: Below this many "work units" (roughly nanoseconds on one core) waking another thread costs more than it saves.
 SERIAL_WORK = 60_000
+#: As in `imrestore.set_num_threads`.
+MAX_THREADS = 1024
 #: Strips per thread: enough to even out a core that is busy with something else, few enough to keep halos cheap.
 STRIPS_PER_THREAD = 4
 
@@ -96,8 +98,10 @@ def num_threads() -> int:
         return override
     if _configured is None:
         text = os.environ.get("IMRESTORE_NUM_THREADS", "").strip()
-        if text and not (text.isascii() and text.isdigit() and int(text) >= 1):
-            raise ValueError(f"IMRESTORE_NUM_THREADS is {text!r}; it must be a whole number >= 1 or unset")
+        if text and not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_THREADS):
+            raise ValueError(
+                f"IMRESTORE_NUM_THREADS is {text[:20]!r}; it must be a whole number from 1 to {MAX_THREADS} or unset"
+            )
         _configured = int(text) if text else available_cores()
     return _configured
 

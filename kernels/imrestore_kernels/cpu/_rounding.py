@@ -11,7 +11,7 @@ Array = np.ndarray[Any, Any]
 
 def round_to(values: Array, dst: Array) -> None:
     """Write float64 ``values`` to ``dst``: integers rounded half to even and saturated, NaN as 0; floats cast once."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         if dst.dtype.kind == "f":
             dst[...] = values
             return

@@ -34,7 +34,7 @@ def _mean_any(
     if src.dtype.kind == "f":
         ones = tuple(np.ones(k) for k in size)
         total, valid = masked_sums(src, ones, mode, cval, where, pad_counts)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):
             round_to(total / (count if valid is None else valid), dst)
         return
     ones = tuple(np.ones(k, np.int64) for k in size)
