@@ -148,6 +148,7 @@ def network_kernel(rows: int, columns: int, rank: int, outputs: int, dtype: np.d
                     first_slot += outputs
                     if first_slot >= ring:
                         first_slot -= ring
+                y = last  # the last group may have reached into the next image
 
     value = from_dtype(dtype)
     name = f"rank_network_{rows}x{columns}_rank{rank}_{outputs}rows_{dtype}_tile{tile}"

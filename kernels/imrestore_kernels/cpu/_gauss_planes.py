@@ -1,0 +1,194 @@
+"""Separable weights over two axes: rows first, then along each row, fused so that the image is read and written once.
+
+The sums down the columns of a few rows go to row buffers that stay in the cache; their border is filled from the buffer
+itself (the column of a mirrored pixel is the mirrored column), and the sums along them go straight to the result. 8-bit
+images are summed in float32; where a value comes closer to a tie than the rounding of float32 can decide, which one or two
+pixels of a row do, it is summed again in float64.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.np.numpy_support import from_dtype
+
+from imrestore_kernels.borders import border_index
+from imrestore_kernels.cpu._jit import compile_rows, inline
+from imrestore_kernels.cpu._taps import ROWS, block, compute_type, weighted_rows, weighted_shifts
+from imrestore_kernels.cpu._vector import copy_bytes, data_address
+
+Array = np.ndarray[Any, Any]
+
+_border_index = inline(border_index)
+
+
+@inline
+def _exact_pixel(
+    src: Any, image: int, y: int, x: int, height: int, inner: int, down: Any, along: Any, mode: int, cval: Any, columns: Any
+) -> float:
+    """The float64 value of one pixel, its columns summed first as everywhere else."""
+    n = src.shape[1]
+    left = along.size // 2
+    first = x - left * inner
+    span = columns.size  # (along.size - 1) * inner + 1
+    inside = first >= 0 and first + span <= n
+    columns[:] = 0.0
+    for s in range(down.size):
+        i = _border_index(y + s - down.size // 2, height, mode)
+        weight = down[s]
+        if i < 0:
+            for k in range(span):
+                columns[k] += weight * float(cval)
+        elif inside:
+            row = src[image + i, first : first + span]
+            for k in range(span):
+                columns[k] += weight * float(row[k])
+        else:
+            for t in range(along.size):
+                j = _border_index(x // inner + t - left, n // inner, mode)
+                value = float(cval) if j < 0 else float(src[image + i, j * inner + x % inner])
+                columns[t * inner] += weight * value
+    total = 0.0
+    for t in range(along.size):
+        total += along[t] * columns[t * inner]
+    return total
+
+
+@inline
+def _exact_columns(src: Any, image: int, y: int, height: int, down: Any, mode: int, cval: Any, columns: Any) -> None:
+    """float64 sums down the columns of one row."""
+    columns[:] = 0.0
+    for s in range(down.size):
+        i = _border_index(y + s - down.size // 2, height, mode)
+        weight = down[s]
+        if i < 0:
+            for k in range(columns.size):
+                columns[k] += weight * float(cval)
+        else:
+            row = src[image + i]
+            for k in range(columns.size):
+                columns[k] += weight * float(row[k])
+
+
+@inline
+def _redo_ties(
+    src: Any, dst: Any, y: int, height: int, inner: int, masks: Any, width: int, down: Any, along: Any, mode: int, cval: Any,
+    low: float, high: float,
+) -> None:  # fmt: skip
+    """Sum the marked pixels of row ``y`` again in float64: each by itself, or if they are many from shared columns."""
+    image = y // height * height
+    n = dst.shape[1]
+    marked = 0
+    for word in masks:
+        marked += word != 0
+    many = marked * along.size > n
+    columns = np.empty(n if many else (along.size - 1) * inner + 1, np.float64)
+    outside = down.sum() * float(cval)
+    if many:
+        _exact_columns(src, image, y - image, height, down, mode, cval, columns)
+    lanes = width // (masks.size // ((n + width - 1) // width))
+    for i in range(masks.size):
+        if masks[i] == 0:
+            continue
+        start = min(i * lanes // width * width, max(n, width) - width) + i * lanes % width
+        for bit in range(lanes):
+            if masks[i] >> bit & 1 == 0:
+                continue
+            x = start + bit
+            if many:
+                total = 0.0
+                for t in range(along.size):
+                    j = _border_index(x // inner + t - along.size // 2, n // inner, mode)
+                    total += along[t] * (outside if j < 0 else columns[j * inner + x % inner])
+            else:
+                total = _exact_pixel(src, image, y - image, x, height, inner, down, along, mode, cval, columns)
+            dst[y, x] = min(max(np.rint(total), low), high)
+
+
+@inline
+def _fill_border(buffer: Any, at: int, n: int, left: int, inner: int, mode: int, outside: Any) -> None:
+    """Border of a row buffer whose ``n`` values start at ``at``, from those values."""
+    pixels = n // inner
+    for i in range(left * inner):
+        j = _border_index(i // inner - left, pixels, mode)
+        buffer[at - left * inner + i] = outside if j < 0 else buffer[at + j * inner + i % inner]
+        j = _border_index(pixels + i // inner, pixels, mode)
+        buffer[at + n + i] = outside if j < 0 else buffer[at + j * inner + i % inner]
+
+
+@lru_cache(maxsize=64)
+def planes_kernel(dtype: np.dtype[Any]) -> Any:
+    """Row kernel for one dtype; the numbers of taps are arguments."""
+    compute = compute_type(dtype)
+    width = block(compute)
+    down_sums = weighted_rows(dtype)
+    along_sums = weighted_shifts(dtype)
+    size, isize = compute.itemsize, dtype.itemsize
+    exact_ties = dtype.kind != "f" and size == 4
+    low, high = (0.0, 0.0) if dtype.kind == "f" else (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
+    lanes = 64 // size
+
+    def gaussian_rows(
+        src: Any, dst: Any, height: int, inner: int, down: Any, along: Any, down64: Any, along64: Any, mode: int, cval: Any,
+        outside: Any, near: float, start: int, stop: int,
+    ) -> None:  # fmt: skip
+        n = src.shape[1]
+        top = down.size // 2
+        left = along.size // 2
+        wide = max(n, width)
+        # Values start on a cache line; rows are an odd number of lines apart, so that they use all sets of the cache.
+        before = left * inner + -(left * inner) % 16
+        stride = before + wide + left * inner + 16
+        stride += -stride % 16 + 16 * (1 - (stride + (-stride % 16)) // 16 % 2)
+        buffer = np.zeros(ROWS * stride + 16, down.dtype)
+        at0 = -data_address(buffer) % 64 // size + before
+        rows = np.empty(down.size + ROWS, np.int64)
+        narrow = np.empty((down.size + ROWS) * width if n < width else 0, src.dtype)
+        constant = np.empty(wide, src.dtype)
+        constant[:] = cval
+        result = np.empty(width if n < width else 0, src.dtype)
+        masks = np.zeros((wide + width - 1) // width * (width // lanes), np.uint16)
+        y = start
+        while y < stop:
+            image = y // height * height
+            last = min(stop, image + height)
+            together = y + ROWS <= last and down.size // 2 >= ROWS - 1
+            outputs = ROWS if together else 1
+            for s in range(down.size + outputs - 1):
+                i = _border_index(y + s - top - image, height, mode)
+                address = data_address(constant) if i < 0 else data_address(src) + (image + i) * n * isize
+                if n < width:
+                    copy_bytes(data_address(narrow) + s * width * isize, address, n * isize)
+                    address = data_address(narrow) + s * width * isize
+                rows[s] = address
+            down_sums(rows, down.size, data_address(down), data_address(buffer) + at0 * size, stride, wide, together)
+            for o in range(outputs):
+                at = at0 + o * stride
+                _fill_border(buffer, at, n, left, inner, mode, outside)
+                out = data_address(result) if n < width else data_address(dst) + (y + o) * n * isize
+                row = data_address(buffer) + (at - left * inner) * size
+                close = along_sums(row, along.size, data_address(along), inner, out, wide, near, data_address(masks))
+                if n < width:
+                    for x in range(n):
+                        dst[y + o, x] = result[x]
+                if exact_ties:
+                    if close:
+                        if n < width:
+                            for i in range(n, width):
+                                masks[i // lanes] &= ~np.uint16(1 << i % lanes)
+                        _redo_ties(src, dst, y + o, height, inner, masks, width, down64, along64, mode, cval, low, high)
+            y += outputs
+        # Addresses of these arrays were used above; naming them here keeps them alive until now.
+        rows[0] = buffer.size + narrow.size + constant.size + result.size + masks.size
+
+    value, sums = from_dtype(dtype), from_dtype(compute)
+    read = types.Array(sums, 1, "C", readonly=True)
+    read64 = types.Array(types.float64, 1, "C", readonly=True)
+    return compile_rows(
+        gaussian_rows, f"gaussian_{dtype}", types.Array(value, 2, "C", readonly=True), value[:, ::1],
+        types.intp, types.intp, read, read, read64, read64, types.intp, value, sums, types.float64,
+        types.intp, types.intp,
+    )  # fmt: skip
