@@ -46,7 +46,7 @@ def strip(original: NDArray[np.uint8], results: Sequence[Result]) -> Any:
 def _cell(result: Result, title: str | None = None) -> Cell:
     numbers = f"{result.psnr:.1f} dB, SSIM {result.ssim:.2f}"
     if result.milliseconds is not None:
-        numbers += f", {result.milliseconds:.1f} ms"
+        numbers += f", {result.milliseconds:.{2 if result.milliseconds < 10 else 0}f} ms"
     return Cell(result.image, title or result.method, numbers)
 
 
