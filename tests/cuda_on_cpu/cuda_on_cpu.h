@@ -292,6 +292,7 @@ static inline To cuda_on_cpu_bits(From value) {
     memcpy(&result, &value, sizeof result);
     return result;
 }
+static inline float __fdividef(float a, float b) { return a / b; }
 static inline unsigned __float_as_uint(float v) { return cuda_on_cpu_bits<unsigned>(v); }
 static inline float __uint_as_float(unsigned v) { return cuda_on_cpu_bits<float>(v); }
 static inline long long __double_as_longlong(double v) { return cuda_on_cpu_bits<long long>(v); }

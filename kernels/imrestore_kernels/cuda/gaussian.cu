@@ -5,10 +5,12 @@
 // launch FUSED, CHANNELS, TILE_Y, PITCH, SIZE_Y, SIZE_X (lengths of the weights: loops unroll, taps stay in registers).
 #include "separable.cuh"
 
+#define UNROLLED 33  // longest window that is unrolled: 65 taps would need more registers than there are
+
 struct GaussianSum {
-    ACC value;
+    Acc value;
 #if WHERE
-    ACC weight;
+    Acc weight;
 #endif
 };
 
@@ -41,40 +43,41 @@ struct Gaussian {
 
     __device__ __forceinline__ Sum sample(T v, bool valid) const {
         Sum s;
-        s.value = valid ? ACC(Type<T>::widen(v)) : ACC(0);  // chosen, not multiplied: 0 * NaN is NaN
+        s.value = valid ? Acc(Type<T>::widen(v)) : Acc(0);  // chosen, not multiplied: 0 * NaN is NaN
 #if WHERE
-        s.weight = valid ? ACC(1) : ACC(0);
+        s.weight = valid ? Acc(1) : Acc(0);
 #endif
         return s;
     }
 
     __device__ __forceinline__ Sum pad(T cval, bool valid, double factor) const {
         Sum s = sample(cval, valid);
-        if (valid) s.value *= ACC(factor);
+        if (valid) s.value *= Acc(factor);
 #if WHERE
-        s.weight *= ACC(factor);
+        s.weight *= Acc(factor);
 #endif
         return s;
     }
 
-    __device__ __forceinline__ void add(Sum& to, ACC weight, const Sum& s) const {
+    __device__ __forceinline__ void add(Sum& to, Acc weight, const Sum& s) const {
         to.value += weight * s.value;
 #if WHERE
         to.weight += weight * s.weight;
 #endif
     }
 
-    // Every sample is loaded once and added to all of the G windows that hold it.
+    // Every sample is loaded once and added to all of the G windows that hold it. Short windows are unrolled: weights in
+    // registers, no tests left. In long ones the weights move along with the samples, one load for G of them.
     template <int G, int SIZE, class Load>
     __device__ __forceinline__ void window(Load load, Axis axis, Sum (&out)[G]) const {
 #pragma unroll
         for (int g = 0; g < G; ++g) {
-            out[g].value = ACC(0);
+            out[g].value = Acc(0);
 #if WHERE
-            out[g].weight = ACC(0);
+            out[g].weight = Acc(0);
 #endif
         }
-        if (SIZE) {
+        if (SIZE && SIZE <= UNROLLED) {
 #pragma unroll
             for (int i = 0; i < SIZE + G - 1; ++i) {
                 const Sum s = load(i);
@@ -84,18 +87,51 @@ struct Gaussian {
             }
             return;
         }
-        for (long long i = 0; i < axis.size + G - 1; ++i) {
+        const long long size = axis.size;
+        if (size < G) {
+            for (int i = 0; i < int(size) + G - 1; ++i) {
+                const Sum s = load(i);
+#pragma unroll
+                for (int g = 0; g < G; ++g)
+                    if (i - g >= 0 && i - g < size) add(out[g], __ldg(axis.weights + i - g), s);
+            }
+            return;
+        }
+        Acc weights[G];  // of the current sample in each window
+#pragma unroll
+        for (int g = 0; g < G; ++g) weights[g] = Acc(0);
+#pragma unroll
+        for (int i = 0; i < G - 1; ++i) {  // the first windows only
             const Sum s = load(i);
 #pragma unroll
-            for (int g = 0; g < G; ++g)
-                if (i - g >= 0 && i - g < axis.size) add(out[g], __ldg(axis.weights + i - g), s);
+            for (int g = G - 1; g > 0; --g) weights[g] = weights[g - 1];
+            weights[0] = __ldg(axis.weights + i);
+#pragma unroll
+            for (int g = 0; g <= i; ++g) add(out[g], weights[g], s);
+        }
+#pragma unroll 8
+        for (long long i = G - 1; i < size; ++i) {
+            const Sum s = load(i);
+#pragma unroll
+            for (int g = G - 1; g > 0; --g) weights[g] = weights[g - 1];
+            weights[0] = __ldg(axis.weights + i);
+#pragma unroll
+            for (int g = 0; g < G; ++g) add(out[g], weights[g], s);
+        }
+#pragma unroll
+        for (int i = 0; i < G - 1; ++i) {  // the last windows only
+            const Sum s = load(size + i);
+#pragma unroll
+            for (int g = G - 1; g > 0; --g) weights[g] = weights[g - 1];
+#pragma unroll
+            for (int g = i + 1; g < G; ++g) add(out[g], weights[g], s);
         }
     }
 
     __device__ __forceinline__ T finish(const Sum& s) const {
         T t;
 #if WHERE
-        if (!(s.weight > ACC(0))) return Type<T>::nothing();
+        if (!(s.weight > Acc(0))) return Type<T>::nothing();
         store(t, s.value / s.weight);
 #else
         store(t, s.value);
@@ -103,26 +139,25 @@ struct Gaussian {
         return t;
     }
 
-    __device__ __forceinline__ T finish(const Sum& s, long long, long long, long long, long long) const {
-        return finish(s);
-    }
+    __device__ __forceinline__ bool is_suspicious(const Sum&) const { return false; }
 };
 
 #ifdef FUSED
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     gaussian_fused(const T* __restrict__ src, T* __restrict__ dst, const unsigned char* __restrict__ where,
-                   const ACC* __restrict__ weights_y, const ACC* __restrict__ weights_x, long long outer,
+                   const Acc* __restrict__ weights_y, const Acc* __restrict__ weights_x, long long outer,
                    long long height, long long width, long long inner, int mode, unsigned long long cval,
                    int pad_counts) {
     const Picture picture = {outer, height, width, inner, mode, from_bits<T>(cval), pad_counts != 0};
-    fused_tile(Gaussian(), src, dst, where, picture, Axis{SIZE_Y, weights_y}, Axis{SIZE_X, weights_x});
+    fused_tile(Gaussian(), src, dst, where, picture, Axis{SIZE_Y, weights_y}, Axis{SIZE_X, weights_x},
+               [](long long, long long, long long, long long) {});
 }
 #else
 // Elements in, sums out, or the other way round, or both: `sums_in` and `sums_out` are null where elements are meant.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     gaussian_line(const T* __restrict__ src, T* __restrict__ dst, const unsigned char* __restrict__ where,
                   const GaussianSum* __restrict__ sums_in, GaussianSum* __restrict__ sums_out,
-                  const ACC* __restrict__ weights, long long outer, long long length, long long inner,
+                  const Acc* __restrict__ weights, long long outer, long long length, long long inner,
                   long long size, double before, int mode, unsigned long long cval, int pad_counts) {
     const Gaussian filter;
     filter_line(

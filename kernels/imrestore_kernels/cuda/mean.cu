@@ -5,10 +5,12 @@
 // TILE_Y, PITCH, SIZE_Y, SIZE_X (lengths below 8, else 0).
 #include "separable.cuh"
 
+typedef COUNT Count;
+
 struct MeanSum {
-    ACC value;
+    Acc value;
 #if WHERE
-    COUNT count;
+    Count count;
 #endif
 };
 
@@ -23,12 +25,8 @@ __device__ __forceinline__ MeanSum operator+(MeanSum a, const MeanSum& b) {
 // Division of exact sums, rounded half to even.
 template <class V>
 __device__ __forceinline__ V divide(V sum, V count) {
-    V quotient = sum / count, rest = sum - quotient * count;
-    if (rest < 0) {  // C truncates: floor it
-        rest += count;
-        quotient -= 1;
-    }
-    const V other = count - rest;
+    V rest;
+    const V quotient = floor_divide(sum, count, rest), other = count - rest;
     return quotient + (rest > other || (rest == other && (quotient & 1)) ? 1 : 0);
 }
 __device__ __forceinline__ float divide(float sum, float count) { return sum / count; }
@@ -37,16 +35,10 @@ __device__ __forceinline__ double divide(double sum, double count) { return sum 
 struct Mean {
     typedef MeanSum Sum;
     long long total;  // samples of a window
-#ifdef FUSED
-    const T* src;
-    const unsigned char* where;
-    const Picture* picture;
-    long long size_y, size_x;
-#endif
 
     __device__ __forceinline__ Sum sample(T v, bool valid) const {
         Sum s;
-        s.value = valid ? ACC(Type<T>::widen(v)) : ACC(0);
+        s.value = valid ? Acc(Type<T>::widen(v)) : Acc(0);
 #if WHERE
         s.count = valid;
 #endif
@@ -55,9 +47,9 @@ struct Mean {
 
     __device__ __forceinline__ Sum pad(T cval, bool valid, long long factor) const {
         Sum s = sample(cval, valid);
-        s.value *= ACC(factor);
+        s.value *= Acc(factor);
 #if WHERE
-        s.count *= COUNT(factor);
+        s.count *= Count(factor);
 #endif
         return s;
     }
@@ -89,7 +81,7 @@ struct Mean {
             return;
         }
         Sum none;
-        none.value = ACC(0);
+        none.value = Acc(0);
 #if WHERE
         none.count = 0;
 #endif
@@ -114,56 +106,61 @@ struct Mean {
     __device__ __forceinline__ T finish(const Sum& s) const {
 #if WHERE
         if (!s.count) return Type<T>::nothing();
-        return Type<T>::narrow(divide(s.value, ACC(s.count)));
+        return Type<T>::narrow(divide(s.value, Acc(s.count)));
 #else
-        return Type<T>::narrow(divide(s.value, ACC(total)));
+        return Type<T>::narrow(divide(s.value, Acc(total)));
 #endif
     }
 
-#ifdef FUSED
-    // A float32 sum overflows where the mean does not: whatever is not finite is computed again, in double.
-    __device__ __forceinline__ T finish(const Sum& s, long long y, long long x, long long c, long long plane) const {
+    // A float32 sum may overflow where the mean does not: such pixels are made again, in double.
+    __device__ __forceinline__ bool is_suspicious(const Sum& s) const {
 #if REFINE
-        if (!(fabsf(s.value) <= 3.4028234e38f)) return y < picture->height && x < picture->width ? refined(y, x, c, plane) : T(0);
+        return !(fabsf(s.value) <= 3.4028234e38f);
+#else
+        return false;
 #endif
-        return finish(s);
     }
-
-#if REFINE
-    __device__ __noinline__ T refined(long long y, long long x, long long c, long long plane) const {
-        double sum = 0;
-        long long count = 0;
-        for (long long i = 0; i < size_y; ++i) {
-            const long long row = border_index(y - size_y / 2 + i, picture->height, picture->mode);
-            for (long long j = 0; j < size_x; ++j) {
-                const long long column = border_index(x - size_x / 2 + j, picture->width, picture->mode);
-                const bool outside = row < 0 || column < 0;
-                const long long at = plane + (row * picture->width + column) * picture->inner + c;
-                if (WHERE && (outside ? !picture->pad_counts : !where[at])) continue;
-                const T v = outside ? picture->cval : src[at];
-                if (v != v) return v;
-                sum += v;
-                ++count;
-            }
-        }
-        return count ? T(sum / double(count)) : Type<T>::nothing();
-    }
-#endif
-#endif
 };
 
 #ifdef FUSED
-extern "C" __global__ void __launch_bounds__(THREADS)
+#if REFINE
+__device__ inline T mean_in_double(const T* src, const unsigned char* where, const Picture& p, long long plane,
+                                   long long y, long long x, long long c, long long size_y, long long size_x) {
+    double sum = 0;
+    long long count = 0;
+    for (long long i = 0; i < size_y; ++i) {
+        const long long row = border_index(y - size_y / 2 + i, p.height, p.mode);
+        for (long long j = 0; j < size_x; ++j) {
+            const long long column = border_index(x - size_x / 2 + j, p.width, p.mode);
+            const bool outside = (row | column) < 0;
+            const long long at = plane + (row * p.width + column) * p.inner + c;
+            if (WHERE && (outside ? !p.pad_counts : !where[at])) continue;
+            const T v = outside ? p.cval : src[at];
+            if (v != v) return v;  // most of these pixels: next to a NaN
+            sum += v;
+            ++count;
+        }
+    }
+    return T(sum / double(count));
+}
+#endif
+
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     mean_fused(const T* __restrict__ src, T* __restrict__ dst, const unsigned char* __restrict__ where, long long outer,
                long long height, long long width, long long inner, long long size_y, long long size_x, int mode,
                unsigned long long cval, int pad_counts) {
     const Picture picture = {outer, height, width, inner, mode, from_bits<T>(cval), pad_counts != 0};
-    const Mean filter = {size_y * size_x, src, where, &picture, size_y, size_x};
-    fused_tile(filter, src, dst, where, picture, Axis{size_y, nullptr}, Axis{size_x, nullptr});
+    const Mean filter = {size_y * size_x};
+    const auto again = [&](long long plane, long long y, long long x, long long c) {
+#if REFINE
+        dst[plane + (y * width + x) * inner + c] = mean_in_double(src, where, picture, plane, y, x, c, size_y, size_x);
+#endif
+    };
+    fused_tile(filter, src, dst, where, picture, Axis{size_y, nullptr}, Axis{size_x, nullptr}, again);
 }
 #else
 // Elements in, sums out, or the other way round, or both: `sums_in` and `sums_out` are null where elements are meant.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     mean_line(const T* __restrict__ src, T* __restrict__ dst, const unsigned char* __restrict__ where,
               const MeanSum* __restrict__ sums_in, MeanSum* __restrict__ sums_out, long long outer, long long length,
               long long inner, long long size, long long before, int mode, unsigned long long cval, int pad_counts) {

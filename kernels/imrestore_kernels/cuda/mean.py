@@ -67,7 +67,7 @@ def _fused(src: Any, dst: Any, size: Sequence[int], where: Any, tiles: Tiles, ac
     size_y, size_x = (1 if k is None else size[k] for k in tiles.kept)
     defines = {
         **_defines(src, where, acc, "int"),
-        **tile_defines(tiles),
+        **tile_defines(tiles, _sum_bytes(acc, where, 4) if acc == "float" else 8),
         "SIZE_Y": size_y if size_y < _UNROLLED else 0,
         "SIZE_X": size_x if size_x < _UNROLLED else 0,
         "REFINE": int(src.dtype == np.float32),

@@ -18,14 +18,30 @@
 typedef Type<T>::wide Wide;
 typedef Type<T>::key_type Key;
 
-// The networks' two operations. fminf and the integer comparisons are one instruction.
+// The networks' two operations: PTX minima and maxima, one instruction each for up to 32 bits, that the compiler takes as
+// they are instead of reasoning about hundreds of nested selections.
 template <class V>
 __device__ __forceinline__ V lower(V a, V b) { return a < b ? a : b; }
 template <class V>
 __device__ __forceinline__ V higher(V a, V b) { return a < b ? b : a; }
 #ifdef __CUDA_ARCH__
-__device__ __forceinline__ float lower(float a, float b) { return fminf(a, b); }
-__device__ __forceinline__ float higher(float a, float b) { return fmaxf(a, b); }
+#define EXCHANGE(V, suffix, constraint)                                                                \
+    __device__ __forceinline__ V lower(V a, V b) {                                                     \
+        V r;                                                                                           \
+        asm("min." suffix " %0, %1, %2;" : "=" constraint(r) : constraint(a), constraint(b));          \
+        return r;                                                                                      \
+    }                                                                                                  \
+    __device__ __forceinline__ V higher(V a, V b) {                                                    \
+        V r;                                                                                           \
+        asm("max." suffix " %0, %1, %2;" : "=" constraint(r) : constraint(a), constraint(b));          \
+        return r;                                                                                      \
+    }
+EXCHANGE(int, "s32", "r")
+EXCHANGE(unsigned, "u32", "r")
+EXCHANGE(long long, "s64", "l")
+EXCHANGE(unsigned long long, "u64", "l")
+EXCHANGE(float, "f32", "f")
+EXCHANGE(double, "f64", "d")
 #endif
 
 // Rank of the result among `count` valid samples, as the contract has it.
@@ -39,42 +55,68 @@ __device__ __forceinline__ unsigned rank_of(unsigned count, double percentile) {
 //
 // A thread makes OUTPUTS pixels of one column: it sorts SIZE_Y + OUTPUTS - 1 rows of SIZE_X samples once and merges
 // them for all its windows. Lanes run along the row, so every load is one coalesced line and what neighbours share
-// comes from L1; all loads are issued before the network starts.
+// comes from L1; all loads are issued before the network starts. UNIT 1 says inner is 1: loads of a row then differ by
+// a constant and need no addresses of their own.
+//
+// Blocks at the border look their rows and columns up in shared memory: 60 copies of the border formula, one per
+// sample, took NVRTC minutes.
 constexpr int BLOCK_X = 64, BLOCK_Y = THREADS / BLOCK_X;
-constexpr int ROWS = SIZE_Y + OUTPUTS - 1;
+constexpr int ROWS = SIZE_Y + OUTPUTS - 1, BLOCK_ROWS = BLOCK_Y * OUTPUTS;
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+__device__ __forceinline__ long long pixel_of(long long flat, long long inner) {
+    long long channel;
+    return UNIT ? flat : floor_divide(flat, inner, channel);
+}
+
+struct StripTables {
+    long long rows[BLOCK_ROWS + SIZE_Y - 1];  // offsets of the source rows; -1: outside
+    long long columns[SIZE_X][BLOCK_X];       // and of every lane's source columns
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     median_strip(const T* __restrict__ src, T* __restrict__ dst, long long outer, long long height, long long width,
                  long long inner, int mode, unsigned long long cval_bits) {
+    SHARED_MEMORY(memory);
+    StripTables& tables = *reinterpret_cast<StripTables*>(memory);
     const T cval = from_bits<T>(cval_bits);
-    const long long line = width * inner, strips = (height + OUTPUTS - 1) / OUTPUTS;
+    const int lane = threadIdx.x % BLOCK_X, strip = threadIdx.x / BLOCK_X;
+    const long long line = width * inner;
     for (long long z = blockIdx.z; z < outer; z += gridDim.z)
-        for (long long strip = (long long)blockIdx.y * BLOCK_Y + threadIdx.y; strip < strips;
-             strip += (long long)gridDim.y * BLOCK_Y)
-            for (long long f = (long long)blockIdx.x * BLOCK_X + threadIdx.x; f < line;
-                 f += (long long)gridDim.x * BLOCK_X) {
-                const long long x = inner == 1 ? f : f / inner;
-                const long long top = strip * OUTPUTS - SIZE_Y / 2, left = x - SIZE_X / 2, plane = z * height * line;
+        for (long long y0 = (long long)blockIdx.y * BLOCK_ROWS; y0 < height; y0 += (long long)gridDim.y * BLOCK_ROWS)
+            for (long long f0 = (long long)blockIdx.x * BLOCK_X; f0 < line; f0 += (long long)gridDim.x * BLOCK_X) {
+                const long long f = f0 + lane, y = y0 + strip * OUTPUTS;
+                const long long first = pixel_of(f0, inner) - SIZE_X / 2, top = y0 - SIZE_Y / 2;
+                const T* const plane = src + z * height * line;
+                const bool inside = top >= 0 && top + BLOCK_ROWS + SIZE_Y - 1 <= height && first >= 0 &&
+                                    pixel_of(f0 + BLOCK_X - 1, inner) - SIZE_X / 2 + SIZE_X <= width;
                 T raw[ROWS * SIZE_X];
-                if (top >= 0 && top + ROWS <= height && left >= 0 && left + SIZE_X <= width) {
-                    const T* const corner = src + plane + top * line + f - (SIZE_X / 2) * inner;
+                if (inside) {
+                    const T* const corner = plane + (y - SIZE_Y / 2) * line + f - (UNIT ? SIZE_X / 2 : SIZE_X / 2 * inner);
 #pragma unroll
                     for (int i = 0; i < ROWS; ++i)
 #pragma unroll
-                        for (int j = 0; j < SIZE_X; ++j) raw[i * SIZE_X + j] = corner[i * line + j * inner];
+                        for (int j = 0; j < SIZE_X; ++j) raw[i * SIZE_X + j] = corner[i * line + (UNIT ? j : j * inner)];
                 } else {
-                    const long long channel = f - x * inner;
-#pragma unroll
-                    for (int j = 0; j < SIZE_X; ++j) {
-                        const long long column = border_index(left + j, width, mode);
-#pragma unroll
-                        for (int i = 0; i < ROWS; ++i) {
-                            const long long row = border_index(top + i, height, mode);
-                            const bool outside = (row | column) < 0;
-                            raw[i * SIZE_X + j] =
-                                outside ? cval : src[plane + row * line + column * inner + channel];
-                        }
+                    __syncthreads();  // whoever still reads the tables of the block's last tile
+                    for (int i = threadIdx.x; i < BLOCK_ROWS + SIZE_Y - 1; i += THREADS) {
+                        const long long row = border_index(top + i, height, mode);
+                        tables.rows[i] = row < 0 ? -1 : row * line;
                     }
+                    const long long x = pixel_of(f, inner);
+                    for (int j = strip; j < SIZE_X; j += BLOCK_Y) {
+                        const long long column = border_index(x - SIZE_X / 2 + j, width, mode);
+                        tables.columns[j][lane] = column < 0 ? -1 : (UNIT ? column : column * inner + f - x * inner);
+                    }
+                    __syncthreads();
+#pragma unroll
+                    for (int i = 0; i < ROWS; ++i)
+#pragma unroll
+                        for (int j = 0; j < SIZE_X; ++j) {
+                            const long long row = tables.rows[strip * OUTPUTS + i], column = tables.columns[j][lane];
+                            const bool outside = (row | column) < 0;
+                            const T sample = plane[outside ? 0 : row + column];  // no branch: 60 of them would grow
+                            raw[i * SIZE_X + j] = outside ? cval : sample;
+                        }
                 }
                 unsigned spoiled = 0;  // rows with a NaN: comparisons would misplace it silently
                 Wide v[ROWS * SIZE_X], out[OUTPUTS];
@@ -82,16 +124,17 @@ extern "C" __global__ void __launch_bounds__(THREADS)
                 for (int i = 0; i < ROWS; ++i)
 #pragma unroll
                     for (int j = 0; j < SIZE_X; ++j) {
-                        if (Type<T>::is_nan(raw[i * SIZE_X + j])) spoiled |= 1u << i;
+                        spoiled |= unsigned(Type<T>::is_nan(raw[i * SIZE_X + j])) << i;
                         v[i * SIZE_X + j] = Type<T>::widen(raw[i * SIZE_X + j]);
                     }
                 NETWORK(v, out)
-                const long long y = strip * OUTPUTS;
+                if (f >= line) continue;
+                T* const target = dst + (z * height + y) * line + f;
 #pragma unroll
                 for (int o = 0; o < OUTPUTS; ++o)
                     if (y + o < height)
-                        dst[plane + (y + o) * line + f] = spoiled >> o & ((1u << SIZE_Y) - 1) ? Type<T>::nothing()
-                                                                                            : Type<T>::narrow(out[o]);
+                        target[o * line] = spoiled >> o & ((1u << SIZE_Y) - 1) ? Type<T>::nothing()
+                                                                               : Type<T>::narrow(out[o]);
             }
 }
 #endif
@@ -114,11 +157,10 @@ struct Window {
 
     __device__ __forceinline__ Window(const Volume& v, const int* c, const long long* s, long long index)
         : volume(v), cells(c), steps(s), at(index), inside(true) {
-        long long rest = index / v.inner;
-        base = index - rest * v.inner;
+        long long rest = floor_divide(index, v.inner, base);
         for (int a = 3; a >= 0; --a) {
-            const long long next = rest / v.lengths[a];
-            first[a] = rest - next * v.lengths[a] - v.sizes[a] / 2;
+            const long long next = floor_divide(rest, v.lengths[a], first[a]);
+            first[a] -= v.sizes[a] / 2;
             inside = inside && first[a] >= 0 && first[a] + v.sizes[a] <= v.lengths[a];
             rest = next;
         }
@@ -148,7 +190,7 @@ struct Window {
 
 #if KERNEL == GATHER
 // Macros: COUNT and NETWORK(v, out), made by networks.strip_network(COUNT, 1, rank).
-extern "C" __global__ void __launch_bounds__(THREADS) median_gather(VOLUME_ARGUMENTS) {
+extern "C" __global__ void __launch_bounds__(THREADS, 1) median_gather(VOLUME_ARGUMENTS) {
     const Volume volume = VOLUME;
     const T cval = from_bits<T>(cval_bits);
     const long long total = outer * length_0 * length_1 * length_2 * length_3 * inner;
@@ -171,28 +213,39 @@ extern "C" __global__ void __launch_bounds__(THREADS) median_gather(VOLUME_ARGUM
 #endif
 
 #if KERNEL == SELECT
+struct Samples {
+    const T* src;
+    const unsigned char* where;
+    T cval;
+    int count;
+    bool pad_counts;
+
+    // Calls use(sample) for every valid one.
+    template <class Use>
+    __device__ __forceinline__ void visit(const Window& window, Use use) const {
+        for (int i = 0; i < count; ++i) {
+            const long long at = window.sample(i);
+            if (WHERE && (at < 0 ? !pad_counts : !where[at])) continue;
+            use(at < 0 ? cval : src[at]);
+        }
+    }
+};
+
 // Between the smallest and the largest key of the window: count what is not larger than the middle and go on with the
 // half that holds the rank. Both ends always are keys of samples, so few distinct values take few rounds; at most one
 // round per bit.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     median_select(VOLUME_ARGUMENTS, int rank, double percentile, int pad_counts) {
     const Volume volume = VOLUME;
-    const T cval = from_bits<T>(cval_bits);
+    const Samples samples = {src, where, from_bits<T>(cval_bits), count, pad_counts != 0};
     const long long total = outer * length_0 * length_1 * length_2 * length_3 * inner;
     for (long long index = (long long)blockIdx.x * THREADS + threadIdx.x; index < total;
          index += (long long)gridDim.x * THREADS) {
         const Window window(volume, cells, steps, index);
-        auto visit = [&](auto use) {  // every valid sample
-            for (int i = 0; i < count; ++i) {
-                const long long at = window.sample(i);
-                if (at >= 0 ? WHERE && !where[at] : WHERE && !pad_counts) continue;
-                use(at < 0 ? cval : src[at]);
-            }
-        };
         Key low = ~Key(0), high = 0;
         unsigned valid = 0;
         bool spoiled = false;
-        visit([&](T sample) {
+        samples.visit(window, [&](T sample) {
             spoiled = spoiled || Type<T>::is_nan(sample);
             const Key key = Type<T>::key(sample);
             low = lower(low, key);
@@ -208,7 +261,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
             const Key middle = low + (high - low) / 2;
             Key below = low, above = high;  // the samples next to the middle on either side
             unsigned not_above = 0;
-            visit([&](T sample) {
+            samples.visit(window, [&](T sample) {
                 const Key key = Type<T>::key(sample);
                 if (key <= middle) {
                     ++not_above;

@@ -101,7 +101,7 @@ def _network(network: Network) -> dict[str, object]:
 
 
 def _strip(src: Any, dst: Any, picture: Picture, rank: int, border: list[Any]) -> None:
-    outputs = _strip_outputs(picture)
+    outputs = _strip_outputs(picture, src.dtype.itemsize)
     defines = {
         "T": C_TYPES[src.dtype.name],
         "WHERE": 0,
@@ -109,16 +109,21 @@ def _strip(src: Any, dst: Any, picture: Picture, rank: int, border: list[Any]) -
         "SIZE_Y": picture.size_y,
         "SIZE_X": picture.size_x,
         "OUTPUTS": outputs,
+        "UNIT": int(picture.inner == 1),
         **_network(strip_network(picture.size_x, picture.size_y, rank, outputs)),
     }
     blocks = (-(-picture.width * picture.inner // 64), -(-picture.height // (4 * outputs)), picture.outer)
-    numbers = [np.int64(n) for n in picture[:4]]
-    launch("median", "median_strip", grid(*blocks), (64, THREADS // 64, 1), [src, dst, *numbers, *border], defines)
+    tables = 8 * (4 * outputs + picture.size_y - 1 + 64 * picture.size_x)
+    args = [src, dst, *(np.int64(n) for n in picture[:4]), *border]
+    launch("median", "median_strip", grid(*blocks), (THREADS, 1, 1), args, defines, tables)
 
 
-def _strip_outputs(picture: Picture) -> int:
+def _strip_outputs(picture: Picture, itemsize: int) -> int:
     """Pixels per thread: more share more, until the samples no longer fit the registers."""
-    most = 8 if max(picture.size_y, picture.size_x) <= 5 else 4
+    side = max(picture.size_y, picture.size_x)
+    most = 8 if side <= 3 else 4 if side > 5 else 8
+    if itemsize == 8:
+        most = 8 if side <= 3 else 4 if side <= 5 else 1
     return most if picture.height >= most else 1
 
 

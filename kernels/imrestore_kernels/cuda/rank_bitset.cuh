@@ -209,7 +209,7 @@ __device__ inline void rank_tile(const T* src, const unsigned char* where, const
 }
 
 // Shared memory: the items and ranks of a tile (unless GLOBAL), then per warp its set and counters, then two numbers.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     median_bitset(const T* __restrict__ src, T* __restrict__ dst, const unsigned char* __restrict__ where,
                   unsigned char* __restrict__ scratch, long long scratch_stride, long long outer, long long height,
                   long long width, long long inner, int size_y, int size_x, int tile_y, int tile_x, int pitch,
@@ -230,12 +230,12 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 
     const long long tiles_x = (width + tile_x - 1) / tile_x, tiles_y = (height + tile_y - 1) / tile_y;
     for (long long n = blockIdx.x; n < outer * inner * tiles_y * tiles_x; n += gridDim.x) {
-        const long long column = n % tiles_x, above = n / tiles_x, row = above % tiles_y, picture = above / tiles_y;
         Tile tile;
+        long long column, row;
+        const long long picture = floor_divide(floor_divide(n, tiles_x, column), tiles_y, row);
         tile.y = row * tile_y;
         tile.x = column * tile_x;
-        tile.plane = picture / inner * height * width * inner;
-        tile.channel = picture % inner;
+        tile.plane = floor_divide(picture, inner, tile.channel) * height * width * inner;
         tile.outputs_y = int(height - tile.y < tile_y ? height - tile.y : tile_y);
         tile.outputs_x = int(width - tile.x < tile_x ? width - tile.x : tile_x);
         tile.height = tile.outputs_y + size_y - 1;

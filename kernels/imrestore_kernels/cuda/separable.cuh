@@ -14,6 +14,7 @@
 //   F::pad(cval, valid, f)    the Sum of a line that lies wholly outside, f being what the earlier axes add up to
 //   F::window<G, SIZE>(load, axis, out)   Sums of G neighbouring windows; load(i) is sample i of the first one and on
 //   F::finish(sum)            the pixel
+//   F::is_suspicious(sum)     whether the pixel has to be made again in another way
 // SIZE is the window's length if the compiler knows it, else 0.
 #pragma once
 
@@ -25,10 +26,12 @@
 #define ROW_OUTPUTS 4
 #define LINE_OUTPUTS 8
 
+typedef ACC Acc;  // what sums are kept in
+
 // One axis of one picture or volume.
 struct Axis {
-    long long size;         // of the window
-    const ACC* weights;  // null for the mean
+    long long size;      // of the window
+    const Acc* weights;  // null for the mean
 };
 
 #ifdef FUSED
@@ -78,23 +81,28 @@ struct alignas(ROW_OUTPUTS * sizeof(T)) Quad {
     T values[ROW_OUTPUTS];
 };
 
-template <class F>
+template <class F, class Again>
 __device__ void fused_rows(const F& filter, T* dst, const Picture& p, Axis x_axis, long long plane, long long y0,
-                           long long x0, long long channel, const typename F::Sum* sums) {
+                           long long x0, long long channel, const typename F::Sum* sums, Again again) {
     const int lane = threadIdx.x % 32, quad = lane / CHANNELS, c = lane % CHANNELS;
     if (quad >= QUADS || channel + c >= p.inner) return;
     const long long x = x0 + quad * ROW_OUTPUTS;
     // One wide store where the row allows it: four scalar ones at a stride of four would cost four times the writes.
     const bool wide = CHANNELS == 1 && x + ROW_OUTPUTS <= p.width && p.width % ROW_OUTPUTS == 0 && p.inner == 1 &&
                       (unsigned long long)dst % sizeof(Quad) == 0;
-    for (int row = threadIdx.x / 32; row < TILE_Y && y0 + row < p.height; row += THREADS / 32) {
+    unsigned suspicious = 0;  // a bit per pixel of this thread, made again at the end: no call in the hot loop
+    int turn = 0;
+    for (int row = threadIdx.x / 32; row < TILE_Y && y0 + row < p.height; row += THREADS / 32, turn += ROW_OUTPUTS) {
         typename F::Sum out[ROW_OUTPUTS];
         filter.template window<ROW_OUTPUTS, SIZE_X>(
             [&](int i) { return sums[row * PITCH + shuffled((quad * ROW_OUTPUTS + i) * CHANNELS + c)]; }, x_axis, out);
         T* const line = dst + plane + (y0 + row) * p.width * p.inner + channel + c;
         Quad four;
 #pragma unroll
-        for (int g = 0; g < ROW_OUTPUTS; ++g) four.values[g] = filter.finish(out[g], y0 + row, x + g, channel + c, plane);
+        for (int g = 0; g < ROW_OUTPUTS; ++g) {
+            four.values[g] = filter.finish(out[g]);
+            suspicious |= unsigned(filter.is_suspicious(out[g])) << (turn + g);
+        }
         if (wide) {
             *reinterpret_cast<Quad*>(line + x) = four;
             continue;
@@ -103,18 +111,22 @@ __device__ void fused_rows(const F& filter, T* dst, const Picture& p, Axis x_axi
         for (int g = 0; g < ROW_OUTPUTS; ++g)
             if (x + g < p.width) line[(x + g) * p.inner] = four.values[g];
     }
+    for (int bit = 0; suspicious >> bit; ++bit)
+        if (suspicious >> bit & 1 && x + bit % ROW_OUTPUTS < p.width)
+            again(plane, y0 + threadIdx.x / 32 + bit / ROW_OUTPUTS * (THREADS / 32), x + bit % ROW_OUTPUTS, channel + c);
 }
 
 // Shared memory: TILE_Y rows of PITCH sums, then the offset of every source row (-1: outside).
-template <class F>
+template <class F, class Again>
 __device__ void fused_tile(const F& filter, const T* src, T* dst, const unsigned char* where, const Picture& p,
-                           Axis y_axis, Axis x_axis) {
+                           Axis y_axis, Axis x_axis, Again again) {
     SHARED_MEMORY(memory);
     typename F::Sum* const sums = reinterpret_cast<typename F::Sum*>(memory);
     long long* const rows = reinterpret_cast<long long*>(memory + TILE_Y * PITCH * sizeof(typename F::Sum));
     const long long chunks = (p.inner + CHANNELS - 1) / CHANNELS, tiles_y = (p.height + TILE_Y - 1) / TILE_Y;
     for (long long z = blockIdx.z; z < p.outer * chunks; z += gridDim.z) {
-        const long long picture = chunks == 1 ? z : z / chunks, channel = (z - picture * chunks) * CHANNELS;
+        long long chunk;
+        const long long picture = floor_divide(z, chunks, chunk), channel = chunk * CHANNELS;
         const long long plane = picture * p.height * p.width * p.inner;
         for (long long tile_y = blockIdx.y; tile_y < tiles_y; tile_y += gridDim.y) {
             const long long y0 = tile_y * TILE_Y;
@@ -126,7 +138,7 @@ __device__ void fused_tile(const F& filter, const T* src, T* dst, const unsigned
                 __syncthreads();
                 fused_columns(filter, src, where, p, y_axis, x_axis, plane, x0, channel, rows, sums);
                 __syncthreads();
-                fused_rows(filter, dst, p, x_axis, plane, y0, x0, channel, sums);
+                fused_rows(filter, dst, p, x_axis, plane, y0, x0, channel, sums, again);
                 __syncthreads();  // the next tile overwrites sums
             }
         }
@@ -141,8 +153,9 @@ __device__ void filter_line(const F& filter, long long outer, long long length, 
     const long long groups = (length + LINE_OUTPUTS - 1) / LINE_OUTPUTS;
     for (long long item = (long long)blockIdx.x * blockDim.x + threadIdx.x; item < outer * groups * inner;
          item += (long long)gridDim.x * blockDim.x) {
-        const long long line = item / inner, column = item - line * inner;
-        const long long o = line / groups, first = (line - o * groups) * LINE_OUTPUTS;
+        long long column, group;
+        const long long line = floor_divide(item, inner, column), o = floor_divide(line, groups, group);
+        const long long first = group * LINE_OUTPUTS;
         const long long base = o * length * inner + column;
         typename F::Sum out[LINE_OUTPUTS];
         filter.template window<LINE_OUTPUTS, 0>(

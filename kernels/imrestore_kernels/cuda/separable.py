@@ -104,8 +104,17 @@ def fused_tiles(axes: Axes, sizes: Sequence[int], sum_bytes: int) -> Tiles | Non
     return None
 
 
-def tile_defines(tiles: Tiles) -> dict[str, object]:
-    return {"FUSED": 1, "CHANNELS": tiles.channels, "TILE_Y": tiles.rows, "PITCH": tiles.pitch}
+def tile_defines(tiles: Tiles, sum_bytes: int) -> dict[str, object]:
+    # Grey pictures summed in one 32-bit float fit 64 registers: four blocks per multiprocessor hide the loads. Anything
+    # wider would spill there, and left alone ptxas spills a little too, to fit one block more; 1 makes it stop.
+    light = tiles.channels == 1 and sum_bytes == 4
+    return {
+        "FUSED": 1,
+        "CHANNELS": tiles.channels,
+        "TILE_Y": tiles.rows,
+        "PITCH": tiles.pitch,
+        "MIN_BLOCKS": 4 if light else 1,
+    }
 
 
 def line_blocks(outer: int, length: int, inner: int) -> int:
