@@ -78,7 +78,8 @@ def mean(
     over_window = tuple(range(image.ndim, samples.ndim))
     count = takes_part.sum(axis=over_window)
     if image.dtype.kind in "iu":
-        total = np.where(takes_part, samples.astype(object), 0).sum(axis=over_window)
+        exact = samples.astype(object if image.dtype.itemsize == 8 else np.int64)
+        total = np.where(takes_part, exact, 0).sum(axis=over_window)
         return exactly(divide_half_to_even(total, count).astype(image.dtype), image.dtype)
     samples = samples.astype(np.longdouble)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -47,6 +47,16 @@ CASES: tuple[Case, ...] = (
     *(case(f"width{n}", (7, n), t, sigma=1.0) for n in (15, 16, 17, 33, 64, 65, 129) for t in ("uint8", "float32")),
     case("long", (3, 2000), "float32", sigma=1.5),
     case("tall", (1500, 3), "uint16", sigma=(1.5, 0.5)),
+    *(case(f"seam-{m}", (3, n), t, sigma=1.0, mode=m)
+      for t, n in (("uint8", 4300), ("uint16", 2200), ("float32", 1100)) for m in ("reflect", "wrap")),
+    case("seam-channels", (4, 1500, 3), "uint8", sigma=1.0, channel_axis=-1),
+    *(case(f"height{n}-sigma{s}", (n, 40), "uint8", sigma=s) for n in (1, 2, 3, 5, 8, 17) for s in (0.5, 2.0)),
+    *(case(f"channels{n}", (6, 30, n), "uint16", sigma=0.7, channel_axis=-1) for n in (1, 2, 4, 8, 9)),
+    *(case(f"planes{n}", (n, 5, 33), "uint8", sigma=1.0, axes=(1, 2)) for n in (2, 3, 5)),
+    *(case(f"axis{a}-long", (40, 300), t, sigma=1.5, axes=a) for a in (0, 1) for t in ("uint8", "float32")),
+    # integers that come close to a tie are where float32 sums have to be done again
+    *(case(f"near-ties-{s}", (40, 60), t, sigma=s, pixels="few_values") for s in (0.4, 1.0, 2.3)
+      for t in ("uint8", "int8")),
     case("pedestal", (30, 120), "float32", sigma=2.0, pixels="high"),
     # one to four filtered axes
     *(case(f"{len(s)}d", s, t, sigma=0.6) for s in ((31,), (6, 7, 8), (4, 5, 3, 4)) for t in ("uint8", "float32")),

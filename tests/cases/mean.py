@@ -40,6 +40,19 @@ CASES: tuple[Case, ...] = (
     # long rows: sums are carried over thousands of samples and across strips of rows
     *(case("long", (3, 3000), t, size=9, pixels="noise") for t in ("uint8", "float32")),
     case("tall", (1500, 3), "uint16", size=(9, 2)),
+    *(case(f"seam{k}-{m}", (3, n), t, size=(3, k), mode=m)
+      for t, n in (("uint8", 4300), ("uint16", 2200), ("float32", 1100)) for k, m in ((3, "reflect"), (16, "wrap"))),
+    case("seam-channels", (4, 1500, 3), "uint8", size=5, channel_axis=-1),
+    *(case(f"height{n}-size{k}", (n, 40), "uint8", size=k) for n in (1, 2, 3, 5, 8, 17) for k in (3, 15)),
+    *(case(f"width{n}", (7, n), t, size=5)
+      for n in (15, 16, 17, 31, 33, 63, 64, 65, 129) for t in ("uint8", "float32")),
+    *(case(f"channels{n}", (6, 30, n), "uint16", size=3, channel_axis=-1) for n in (1, 2, 4, 8, 9)),
+    *(case(f"planes{n}-size{k}", (n, 5, 33), "uint8", size=k, axes=(1, 2)) for n in (2, 3, 5) for k in (3, 7)),
+    *(case(f"box{compact(s)}", dtype=t, size=s) for s in ((3, 9), (9, 3), (1, 15), (15, 1), (32, 33))
+      for t in ("uint8", "float32")),
+    *(case(f"axis{a}-long", (40, 300), t, size=7, axes=a) for a in (0, 1) for t in ("uint8", "float32")),
+    *(case(f"large{k}", s, t, size=k, pixels="extremes")
+      for s, k in (((60, 70), 33), ((15, 20), 129)) for t in ("uint8", "uint16", "int32")),
     case("pedestal", (40, 300), "float32", size=15, pixels="high"),
     case("pedestal-f64", (40, 300), "float64", size=15, pixels="high"),
     # one to four filtered axes

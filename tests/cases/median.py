@@ -27,6 +27,20 @@ CASES: tuple[Case, ...] = (
     *(case(f"width{n}", (7, n), t, size=3)
       for n in (15, 16, 17, 31, 33, 63, 64, 65, 129) for t in ("uint8", "float32")),
     case("tall", (900, 5), "uint8", size=5),
+    # rows longer than the tiles they are worked on in, and groups of rows that do not fit the height
+    *(case(f"seam{k}-{m}", (3, n), t, size=(3, k), mode=m)
+      for t, n in (("uint8", 4300), ("uint16", 2200), ("float32", 1100)) for k, m in ((3, "reflect"), (4, "wrap"))),
+    case("seam9", (4, 1300), "uint8", size=9),
+    case("seam9", (4, 600), "float32", size=9, pixels="many_nans"),
+    case("seam-channels", (4, 1500, 3), "uint8", size=3, channel_axis=-1),
+    *(case(f"height{n}-size{k}", (n, 40), "uint8", size=k) for n in (1, 2, 3, 4, 5, 7, 8, 9, 17) for k in (3, 5, 15)),
+    *(case(f"channels{n}", (6, 30, n), "uint16", size=3, channel_axis=-1) for n in (1, 2, 4, 8, 9)),
+    *(case(f"planes{n}-size{k}", (n, 5, 33), "uint8", size=k, axes=(1, 2)) for n in (2, 3, 5) for k in (3, 5)),
+    *(case(f"box{compact(s)}", dtype=t, size=s) for s in ((3, 9), (9, 3), (1, 15), (15, 1), (2, 3), (4, 7))
+      for t in ("uint8", "float32")),
+    *(case("size21-ranks", (25, 70), t, size=21, rank=r) for t, r in (("uint8", 7), ("uint16", 220), ("float32", 440))),
+    case("1d-long", (5000,), "uint8", size=5),
+    *(case(f"axis{a}-long", (40, 300), t, size=7, axes=a) for a in (0, 1) for t in ("uint8", "float32")),
     # borders
     *(case(f"{m}-size{k}", (9, 7), "int16", size=k, mode=m, cval=-5) for m in MODES for k in (3, 6, 17)),
     *(case(f"{m}-size{k}", (9, 70), "uint8", size=k, mode=m, cval=99) for m in MODES for k in (3, 5, 9)),
@@ -35,7 +49,7 @@ CASES: tuple[Case, ...] = (
     *(case(f"{m}-one-row", (1, 40), "uint8", size=3, mode=m, cval=200) for m in MODES),
     *(case(f"{m}-one-column", (40, 1), "uint16", size=3, mode=m, cval=200) for m in MODES),
     # dtypes
-    *(case(f"dtype-size{k}", dtype=t, size=k) for k in (3, 5, 8) for t in DTYPES),
+    *(case(f"dtype-size{k}", dtype=t, size=k) for k in (3, 5, 8, 23) for t in DTYPES),
     *(case("extremes", dtype=t, size=3, pixels="extremes") for t in INTEGERS + FLOATS),
     *(case("few-values", dtype=t, size=5, pixels="few_values") for t in INTEGERS + FLOATS),
     *(case("tiny", dtype=t, size=3, pixels="tiny") for t in FLOATS),
@@ -85,6 +99,9 @@ CASES: tuple[Case, ...] = (
     # not-a-number and infinity
     *(case(f"{p}-size{k}", dtype=t, size=k, pixels=p) for p in ("one_nan", "many_nans", "only_nans", "infinities")
       for t in FLOATS for k in (3, 8)),
+    *(case(f"{p}-size25", (30, 90), "float32", size=25, pixels=p) for p in ("one_nan", "infinities")),
+    *(case(f"{p}-wide", (9, 300), "float32", size=5, pixels=p, mode=m)
+      for p, m in (("one_nan", "wrap"), ("infinities", "mirror"))),
     *(case(f"omit-{p}", dtype=t, size=3, pixels=p, nan_policy="omit")
       for p in ("one_nan", "many_nans", "only_nans", "infinities", "noise") for t in FLOATS),
     *(case(f"omit-{m}", (9, 8), "float32", size=6, pixels="many_nans", nan_policy="omit", mode=m, cval=7.0)
