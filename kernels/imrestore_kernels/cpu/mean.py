@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from imrestore_kernels.cpu._plan import RowPlan
+from imrestore_kernels.cpu._box_planes import DIRECT, division, float_kernel, integer_kernel
+from imrestore_kernels.cpu._plan import RowPlan, as_planes
 from imrestore_kernels.cpu._rounding import divide_half_even, divide_wide_half_even, round_to
 from imrestore_kernels.cpu._separable import masked_sums
 
 Array = np.ndarray[Any, Any]
+
+#: Types of the factor and of the count for each way of dividing.
+_NUMBERS: tuple[tuple[Any, Any], ...] = ((np.uint16, np.uint16), (np.float32, np.uint32), (np.float64, np.uint32))
 
 
 def mean(
@@ -23,6 +27,17 @@ def mean(
     pad_counts: bool = True,
 ) -> None:
     """Mean of the valid samples of every window; the contract is in ``kernels/README.md``."""
+    if where is None and len(size) <= 2:
+        if src.dtype == np.float16:
+            wide = np.empty(src.shape, np.float32)
+            mean(src.astype(np.float32), wide, size, mode, cval)
+            with np.errstate(over="ignore"):
+                dst[...] = wide
+            return
+        planned = plan(src.shape, src.dtype, size, mode, cval)
+        if planned is not None:
+            planned.run(src, dst)
+            return
     _mean_any(src, dst, size, mode, cval, where, pad_counts)
 
 
@@ -50,6 +65,29 @@ def _mean_any(
     dst[...] = divide_wide_half_even(high, low, count if valid is None else valid).astype(src.dtype)
 
 
-def plan(shape: tuple[int, ...], dtype: np.dtype[Any], size: tuple[int, ...], mode: int, cval: float | int) -> RowPlan | None:
-    """The fused kernel for two filtered axes, or None where there is none."""
-    return None
+def plan(
+    shape: tuple[int, ...], dtype: np.dtype[Any], size: tuple[int, ...], mode: int, cval: float | int
+) -> RowPlan | None:
+    """The fused kernel for one or two filtered axes, or None where there is none (32- and 64-bit integers, float16)."""
+    if len(size) > 2 or dtype == np.float16 or (dtype.kind != "f" and dtype.itemsize > 2):
+        return None
+    (outer, height, width, inner), (rows, columns) = as_planes(shape, size)
+    total, values = outer * height, width * inner
+    passes = 4 + rows.bit_length() + columns.bit_length()
+    work = total * (values * dtype.itemsize / 64 + 4) * passes * (1.5 if dtype.kind == "f" else 0.5)
+    least = max(16, 2 * rows)
+    if dtype.kind == "f":
+        extra: tuple[Any, ...] = (height, inner, rows, columns, mode, dtype.type(cval))
+        return RowPlan(float_kernel(dtype), extra, total, values, work, least)
+    count = rows * columns
+    largest = 255 if dtype.itemsize == 1 else 65535
+    if largest * count >= 1 << 32:
+        return None
+    by = division(count, dtype.itemsize)
+    sums = np.dtype(np.uint16 if largest * rows < 1 << 16 else np.uint32)
+    kernel = integer_kernel(dtype, sums.str[1:], by._replace(factor=0.0), columns if columns <= DIRECT else 0)
+    offset = 1 << 8 * dtype.itemsize - 1 if dtype.kind == "i" else 0
+    factor, number = _NUMBERS[by.way]
+    outside = sums.type(rows * (int(cval) + offset))
+    extra = (height, inner, rows, columns, mode, dtype.type(cval), outside, factor(by.factor), number(count))
+    return RowPlan(kernel, extra, total, values, work, least)

@@ -1,0 +1,119 @@
+"""Elementwise operations on whole rows, as explicit vector instructions.
+
+Numba's integers are 64 bits wide as soon as they are added, which leaves an eighth of a vector for 8-bit pixels; here sums of
+bytes stay 16 bits wide. A row is given by its address; whoever calls keeps the array alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llvmlite.ir as ir
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_INT = ir.IntType(64)
+_I32 = ir.IntType(32)
+
+#: Builds the result from one vector of every source and from the scalars, each repeated in all lanes.
+Emit = Callable[["Vectors", list[Any], list[Any]], Any]
+
+
+def element(dtype: np.dtype[Any]) -> ir.Type:
+    """LLVM type of a dtype's values."""
+    if dtype.kind == "f":
+        return ir.FloatType() if dtype.itemsize == 4 else ir.DoubleType()
+    return ir.IntType(8 * dtype.itemsize)
+
+
+class Vectors:
+    """Vector arithmetic on ``lanes`` values."""
+
+    def __init__(self, builder: ir.IRBuilder, lanes: int) -> None:
+        self.builder = builder
+        self.lanes = lanes
+
+    def kind(self, dtype: str) -> ir.VectorType:
+        return ir.VectorType(element(np.dtype(dtype)), self.lanes)
+
+    def splat(self, value: Any) -> Any:
+        kind = ir.VectorType(value.type, self.lanes)
+        undefined = ir.Constant(kind, ir.Undefined)
+        one = self.builder.insert_element(undefined, value, ir.Constant(_I32, 0))
+        zeros = ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, undefined, zeros)
+
+    def constant(self, dtype: str, value: float) -> Any:
+        return ir.Constant(self.kind(dtype), [value] * self.lanes)
+
+    def widen(self, value: Any, dtype: str) -> Any:
+        """Zero-extend, or convert a float to float64."""
+        to = self.kind(dtype)
+        if value.type == to:
+            return value
+        return self.builder.fpext(value, to) if dtype[0] == "f" else self.builder.zext(value, to)
+
+    def narrow(self, value: Any, dtype: str) -> Any:
+        to = self.kind(dtype)
+        if value.type == to:
+            return value
+        return self.builder.fptrunc(value, to) if dtype[0] == "f" else self.builder.trunc(value, to)
+
+    def rint(self, value: Any) -> Any:
+        bits = 32 if isinstance(value.type.element, ir.FloatType) else 64
+        kind = ir.FunctionType(value.type, [value.type])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.rint.v{self.lanes}f{bits}")
+        return self.builder.call(function, [value])
+
+
+def row_op(
+    sources: Sequence[str], target: str, lanes: int, emit: Emit, scalars: Sequence[Any] = (), taps: int = 0
+) -> Any:
+    """Intrinsic ``f(n, exact, out, row_0, row_1, .., scalar_0, ..)`` that applies ``emit`` along rows.
+
+    With ``taps`` there is one source and it is ``f(n, exact, out, row, step, scalar_0, ..)``: ``emit`` gets that row at
+    ``taps`` addresses ``step`` bytes apart.
+
+    With ``exact`` nothing outside ``0 .. n`` is touched: the last block is shifted back to end with the row, so there must be
+    at least ``lanes`` values and ``out`` must not be a source. Without, the last block goes on past the end.
+    """
+    inputs = [np.dtype(s) for s in sources] * max(taps, 1)
+    addresses = 2 if taps else len(inputs)
+    output = np.dtype(target)
+
+    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        code = Vectors(builder, lanes)
+        n, exact, out = args[:3]
+        rows, values = args[3 : 3 + addresses], args[3 + addresses :]
+        if taps:
+            rows = [builder.add(rows[0], builder.mul(rows[1], ir.Constant(_INT, t))) for t in range(taps)]
+        repeated = [code.splat(value) for value in values]
+        end = builder.select(exact, builder.sub(n, ir.Constant(_INT, lanes)), ir.Constant(_INT, 1 << 62))
+
+        def place(row: Any, at: Any, dtype: np.dtype[Any]) -> Any:
+            address = builder.add(row, builder.mul(at, ir.Constant(_INT, dtype.itemsize)))
+            return builder.inttoptr(address, ir.VectorType(element(dtype), lanes).as_pointer())
+
+        with cgutils.for_range_slice(builder, ir.Constant(_INT, 0), n, ir.Constant(_INT, lanes), _INT) as (x, _):
+            at = builder.select(builder.icmp_signed("<", x, end), x, end)
+            loaded = []
+            for row, dtype in zip(rows, inputs, strict=True):
+                value = builder.load(place(row, at, dtype))
+                value.align = 1
+                loaded.append(value)
+            builder.store(emit(code, loaded, repeated), place(out, at, output)).align = 1
+        return ir.Constant(_INT, 0)
+
+    signature = types.intp(types.intp, types.boolean, types.intp, *[types.intp] * addresses, *scalars)
+    return _intrinsic_of(signature, generate)
+
+
+def _intrinsic_of(signature: Any, generate: Any) -> Any:
+    """An intrinsic with as many parameters as the signature has (Numba reads them off the function)."""
+    names = ", ".join(f"a{i}" for i in range(len(signature.args)))
+    scope: dict[str, Any] = {"signature": signature, "generate": generate}
+    exec(f"def operation(typing, {names}):\n    return signature, generate", scope)
+    return intrinsic(scope["operation"])
