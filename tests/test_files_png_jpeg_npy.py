@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, JpegImagePlugin
 
 import imrestore
 from imrestore.cli import main
-from imrestore.cli.files import Limits, read
+from imrestore.cli.files import Limits, png, read
 from tests.png_by_hand import decode, encode
 
 RNG = np.random.default_rng(3)
@@ -267,3 +267,35 @@ def test_the_header_is_checked_before_pixels_are_decoded(tmp_path: Path) -> None
         assert (kind, next(pages).pixels.shape) == ("png", (100, 100))
     with read(path, Limits(max_pixels=9_999)) as (_, pages), pytest.raises(Exception, match="megapixels"):
         next(pages)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("rows_at_once", [1, 3, 1000])
+def test_every_png_filter_is_used_and_undone(
+    run: Run, depth: int, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = RNG.integers(-1, 2, (60, 40, 3))  # small steps: the guesses of Paeth's predictor are often equally good
+    between = RNG.integers(0, 255, (20, 40, 3))
+    for y in range(1, 20):
+        for x in range(1, 40):
+            between[y, x] = (between[y, x - 1] + between[y - 1, x]) // 2 + RNG.integers(-2, 3)
+    pieces = [
+        RNG.integers(0, 3, (20, 40, 3)) * 100,  # none
+        np.cumsum(RNG.integers(-9, 10, (20, 40, 3)), axis=1) + RNG.integers(0, 99, (20, 1, 3)),  # sub
+        np.cumsum(RNG.integers(-9, 10, (20, 40, 3)), axis=0) + RNG.integers(0, 99, (1, 40, 3)),  # up
+        np.cumsum(np.cumsum(steps, axis=0), axis=1),  # Paeth
+        between,  # average
+    ]
+    pixels = (np.concatenate(pieces) & 255).astype(np.uint8)
+    if depth == 16:
+        pixels = pixels.astype(np.uint16) << 8 | pixels
+    monkeypatch.setattr(png, "ROWS_AT_ONCE", rows_at_once * 40 * 3 * depth // 8)
+    data = run(encode(pixels, 2, depth), "a.png", "--size", "1").read_bytes()
+    np.testing.assert_array_equal(decode(data)[0], pixels)
+    at, body = 33, b""
+    while data[at + 4 : at + 8] != b"IEND":
+        length = int.from_bytes(data[at : at + 4], "big")
+        body += data[at + 8 : at + 8 + length]
+        at += 12 + length
+    kinds = zlib.decompress(body)[:: 40 * 3 * depth // 8 + 1]
+    assert set(kinds) == {0, 1, 2, 3, 4}
