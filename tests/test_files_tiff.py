@@ -293,3 +293,20 @@ def test_pages_become_an_npy_stack_and_a_volume_has_a_limit(tmp_path: Path, caps
     assert "the volume has more than --max-pixels 7,999" in capsys.readouterr().err
     assert main([*argv, "8k"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), imrestore.median(stack, 3))
+
+
+def test_what_tiff_loses_is_said(tmp_path: Path, through: Through, capsys: pytest.CaptureFixture[str]) -> None:
+    exif = Image.Exif()
+    exif[0x8769], exif[0x8825] = {0x9003: "2026:11:21 10:00:00"}, {1: "N"}
+    with Image.fromarray(noise(20, 20)) as image:
+        image.save(tmp_path / "a.tif", exif=exif)
+    through()
+    said = capsys.readouterr().err
+    assert "note: EXIF inside TIFF is not kept" in said
+    assert "note: GPS data inside TIFF are not kept" in said
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(noise(64, 64), subifds=1)
+        writer.write(noise(32, 32), subfiletype=1)
+    result = through("--overwrite")
+    assert "note: the reduced copies in SubIFDs are not kept" in capsys.readouterr().err
+    assert tifffile.imread(result).shape == (64, 64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -18,13 +19,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _command(argv)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        return 130
+        code = 130
     except BrokenPipeError:
         # Whoever read our output is gone. Nothing more can be said, not even at exit.
         devnull = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(devnull, stream.fileno())
         return 141
+    if code == 130 and argv is None:
+        # Nothing is left to stop but Python's own exit, where one more Ctrl-C would end in a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
 
 

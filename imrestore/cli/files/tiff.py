@@ -26,6 +26,8 @@ COPIED = (
     269, 270, 271, 272, 274, 285, 286, 287, 297, 305, 306, 315, 316, 700, 33432, 33550, 33723, 33922, 34264, 34377,
     34735, 34736, 34737, 42112, 42113, 50838, 50839,
 )  # fmt: skip
+NOT_KEPT = {34665: "EXIF inside TIFF is not kept", 34853: "GPS data inside TIFF are not kept",
+            330: "the reduced copies in SubIFDs are not kept"}  # fmt: skip
 COLOURS = {"MINISWHITE": "gray", "MINISBLACK": "gray", "RGB": "rgb", "SEPARATED": "cmyk", "PALETTE": "rgb"}
 
 
@@ -131,7 +133,9 @@ def _page(tif: Any, page: Any, pixels: NDArray[Any], total: int) -> Page:
     profile = native.get("iccprofile")
     units = {2: 1.0, 3: 2.54}.get(int(page.resolutionunit))
     dpi = tuple(float(value) * units for value in page.resolution) if units and page.tags.get(282) else None
-    notes = ("the palette was expanded to colours",) if palette else ()
+    notes = tuple(text for code, text in NOT_KEPT.items() if page.tags.get(code))
+    if palette:
+        notes += ("the palette was expanded to colours",)
     return Page(pixels, colour, axis, alpha, Metadata(profile, None, dpi, native), total, notes)  # type: ignore[arg-type]
 
 
