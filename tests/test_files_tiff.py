@@ -296,10 +296,8 @@ def test_pages_become_an_npy_stack_and_a_volume_has_a_limit(tmp_path: Path, caps
 
 
 def test_what_tiff_loses_is_said(tmp_path: Path, through: Through, capsys: pytest.CaptureFixture[str]) -> None:
-    exif = Image.Exif()
-    exif[0x8769], exif[0x8825] = {0x9003: "2026:11:21 10:00:00"}, {1: "N"}
     with Image.fromarray(noise(20, 20)) as image:
-        image.save(tmp_path / "a.tif", exif=exif)
+        image.save(tmp_path / "a.tif", tiffinfo={0x8769: {0x9003: "2026:11:21 10:00:00"}, 0x8825: {1: "N"}})
     through()
     said = capsys.readouterr().err
     assert "note: EXIF inside TIFF is not kept" in said
