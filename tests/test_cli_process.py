@@ -260,3 +260,31 @@ def test_closed_streams_and_an_ascii_terminal_do_no_harm(tmp_path: Path) -> None
     assert done.returncode == 1
     assert done.stderr == f"imrestore: {tmp_path}/in/\\xfcber.png: the file is empty\n"
     assert done.stdout.startswith("1 of 2 files written")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_warmup_counts_kernels_and_draws_a_bar_on_a_terminal(terminal: bool) -> None:
+    # Stands in for minutes of compiling; the real function takes the same progress callable.
+    code = """
+import sys, imrestore
+from imrestore.cli import main
+def warmup(progress=None):
+    for done, name in enumerate(["median [3]", "mean", ""]):
+        if progress: progress(done, 2, name)
+    return 2
+imrestore.warmup = warmup
+sys.exit(main(["warmup"]))
+"""
+    master, slave = pty.openpty()
+    stream = {"stderr": slave} if terminal else {"stderr": subprocess.PIPE}
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment, **stream)
+    os.close(slave)
+    said, errors = process.communicate()
+    assert process.returncode == 0
+    assert said.startswith("2 kernels ready, ")
+    if terminal:
+        assert "2/2" in os.read(master, 100_000).decode()
+    else:
+        assert errors == ""
+    os.close(master)
