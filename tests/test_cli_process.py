@@ -278,7 +278,8 @@ sys.exit(main(["warmup"]))
     master, slave = pty.openpty()
     stream = {"stderr": slave} if terminal else {"stderr": subprocess.PIPE}
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment, **stream)
+    argv = [sys.executable, "-c", code]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment, **stream)
     os.close(slave)
     said, errors = process.communicate()
     assert process.returncode == 0
