@@ -99,7 +99,7 @@ def _filter_with_where(block: Any, where: Any, call: Callable[..., Any]) -> Any:
 
 
 def _merged(chunks: tuple[int, ...], halo: int) -> tuple[int, ...]:
-    """Neighbouring chunks put together until each is at least as long as the halo and one block never spans a border twice."""
+    """Neighbouring chunks put together: each at least as long as the halo, so that no block spans a border twice."""
     merged = [0]
     for chunk in chunks:
         if merged[-1] > halo:

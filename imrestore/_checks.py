@@ -63,7 +63,8 @@ def _per_axis(name: str, value: object, axes: int, allowed: str) -> tuple[object
     items: tuple[object, ...] = tuple(value)  # type: ignore[arg-type]
     if len(items) != axes:
         raise ValueError(
-            f"{name} has {len(items)} values, {_shown(value)}; it must be {allowed}, or one for each of the {axes} filtered axes"
+            f"{name} has {len(items)} values, {_shown(value)}; "
+            f"it must be {allowed}, or one for each of the {axes} filtered axes"
         )
     return items
 
@@ -100,7 +101,8 @@ def gaussian_radii(
         return sigmas, radii
     if max(sigmas) * reach + 0.5 >= limit + 1:
         raise ValueError(
-            f"sigma is {_shown(sigma)} and truncate {_shown(truncate)}: int(truncate * sigma + 0.5) may be at most {limit}"
+            f"sigma is {_shown(sigma)} and truncate {_shown(truncate)}: "
+            f"int(truncate * sigma + 0.5) may be at most {limit}"
         )
     return sigmas, tuple(int(reach * s + 0.5) for s in sigmas)
 
@@ -187,7 +189,9 @@ def image_dtype(dtype: np.dtype[Any], kinds: str) -> np.dtype[Any]:
 def rank_and_percentile(rank: object, percentile: object, samples: int, masked: bool) -> tuple[int, float]:
     """Rank among all samples and the percentile that stands for it where samples are missing."""
     if rank is not None and percentile is not None:
-        raise ValueError(f"rank is {_shown(rank)} and percentile {_shown(percentile)}; only one of the two may be given")
+        raise ValueError(
+            f"rank is {_shown(rank)} and percentile {_shown(percentile)}; only one of the two may be given"
+        )
     if rank is not None:
         allowed = f"a whole number from {-samples} to {samples - 1} for a window of {samples} samples"
         number = _integer("rank", rank, allowed)
@@ -212,7 +216,9 @@ def rank_and_percentile(rank: object, percentile: object, samples: int, masked: 
 def window_footprint(footprint: object, axes: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Boolean window with at least one true cell."""
     if isinstance(footprint, np.ma.MaskedArray):
-        raise TypeError("footprint is a numpy.ma.MaskedArray; it must be an array of booleans, as footprint.filled(False)")
+        raise TypeError(
+            "footprint is a numpy.ma.MaskedArray; it must be an array of booleans, as footprint.filled(False)"
+        )
     try:
         cells = np.asarray(footprint)
     except (ValueError, TypeError):

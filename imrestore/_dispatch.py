@@ -271,7 +271,9 @@ def _check_out(out: Any, image: Any, array: Any, kind: str, device: str) -> None
     if not getattr(target.flags, "writeable", True):
         raise ValueError("out is read-only; it must be writeable")
     if _overlaps_itself(target):
-        raise ValueError(f"out has strides {target.strides}, so that its pixels share memory; it must have its own for each")
+        raise ValueError(
+            f"out has strides {target.strides}, so that its pixels share memory; it must have its own for each"
+        )
 
 
 def _overlaps_itself(array: Any) -> bool:
@@ -316,12 +318,15 @@ def find(replays: dict[Any, Callable[[Any], Any]], key: tuple[Any, ...]) -> Call
 
 
 def remember(
-    replays: dict[Any, Callable[[Any], Any]], key: tuple[Any, ...], opened: Opened, plan: Callable[[tuple[int, ...]], Any]
+    replays: dict[Any, Callable[[Any], Any]],
+    key: tuple[Any, ...],
+    opened: Opened,
+    plan: Callable[[tuple[int, ...]], Any],
 ) -> None:
     """Keep a call on a plain 2-D image so that the next one like it costs next to nothing.
 
-    A 64x64 filter takes a microsecond or two, checking its arguments takes twenty. What was checked for one image holds for
-    every image of the same shape, strides and dtype, so the second call goes straight from the key to the kernel.
+    A 64x64 filter takes a microsecond or two, checking its arguments takes twenty. What was checked for one image holds
+    for every image of the same shape, strides and dtype, so the second call goes straight from the key to the kernel.
     """
     array = opened.array
     if array.ndim != 2 or opened.masked or not array.flags.c_contiguous or array.dtype != array.dtype.newbyteorder("="):

@@ -20,8 +20,8 @@ def warmup(progress: Callable[[int, int, str], None] | None = None) -> int:
 
     Notes
     -----
-    Kernels that are in the compile cache already load in milliseconds. The cache lives in ``IMRESTORE_CACHE_DIR``, else in
-    ``XDG_CACHE_HOME/imrestore`` or ``~/.cache/imrestore``.
+    Kernels that are in the compile cache already load in milliseconds. The cache lives in ``IMRESTORE_CACHE_DIR``, else
+    in ``XDG_CACHE_HOME/imrestore`` or ``~/.cache/imrestore``.
 
     Examples
     --------

@@ -21,8 +21,9 @@ def _weights(sigma: float, radius: int) -> np.ndarray[Any, np.dtype[np.float64]]
         return np.ones(1) if radius == 0 else (np.arange(-radius, radius + 1) == 0).astype(np.float64)
     with np.errstate(over="ignore", under="ignore"):  # taps far beyond a small sigma are 0
         distance = np.arange(-radius, radius + 1) / sigma
-        taps = np.exp(-0.5 * distance**2)
-    return taps / taps.sum()
+        taps: np.ndarray[Any, np.dtype[np.float64]] = np.exp(-0.5 * distance**2)
+    taps /= taps.sum()
+    return taps
 
 
 def gaussian(
@@ -44,9 +45,9 @@ def gaussian(
     Parameters
     ----------
     image : array
-        1 to 4 filtered axes and any number of others; int8 to int64, uint8 to uint64, float16, float32 or float64. A NumPy
-        array (or nested lists) and a torch CPU tensor run on the CPU, a CuPy array and a torch CUDA tensor on their GPU, a
-        dask array block by block. Any layout; it is not changed.
+        1 to 4 filtered axes and any number of others; int8 to int64, uint8 to uint64, float16, float32 or float64. A
+        NumPy array (or nested lists) and a torch CPU tensor run on the CPU, a CuPy array and a torch CUDA tensor on
+        their GPU, a dask array block by block. Any layout; it is not changed.
     sigma : float or sequence of float, default: 1.0
         Standard deviation in pixels, >= 0, or one for each filtered axis. 0 leaves an axis as it is.
     truncate : float, default: 4.0
@@ -55,8 +56,8 @@ def gaussian(
         Reach of the window in pixels, 0 to 16383; overrides `truncate`.
     mode : str, default: 'reflect'
         Where the window leaves the image: 'reflect' (d c b a | a b c d | d c b a), 'mirror' (d c b | a b c d | c b a),
-        'nearest' (a a a | a b c d | d d d), 'wrap' (b c d | a b c d | a b c) or 'constant' (`cval`). The aliases 'grid-mirror',
-        'grid-wrap' and 'grid-constant' of scipy.ndimage mean reflect, wrap and constant.
+        'nearest' (a a a | a b c d | d d d), 'wrap' (b c d | a b c d | a b c) or 'constant' (`cval`). The aliases
+        'grid-mirror', 'grid-wrap' and 'grid-constant' of scipy.ndimage mean reflect, wrap and constant.
     cval : float, default: 0.0
         Value outside the image in 'constant' mode, in the image's units; it must fit its dtype. With ``cval=nan`` and
         ``nan_policy='omit'`` nothing outside takes part.
@@ -81,8 +82,8 @@ def gaussian(
     Raises
     ------
     TypeError
-        If an argument is of a type that cannot be meant, `image` is complex, boolean, masked or a matrix, or `out` or `where`
-        are of another kind or on another device than `image`.
+        If an argument is of a type that cannot be meant, `image` is complex, boolean, masked or a matrix, or `out` or
+        `where` are of another kind or on another device than `image`.
     ValueError
         If an argument is out of range, an axis has no pixel, or `image` has NaN under ``nan_policy='raise'``.
 
@@ -93,9 +94,9 @@ def gaussian(
     Notes
     -----
     The window is sampled, cut off and normalised in float64, and the sums are the exact finite ones: no recursive or
-    box approximation. uint8, int8, float16 and float32 images are summed in float32 with fused multiply-add (within 1e-6 of
-    the float64 result; integers that come close to a tie are summed again in float64), all others in float64. The time grows
-    with the sum of the radii.
+    box approximation. uint8, int8, float16 and float32 images are summed in float32 with fused multiply-add (within
+    1e-6 of the float64 result; integers that come close to a tie are summed again in float64), all others in float64.
+    The time grows with the sum of the radii.
 
     Examples
     --------
@@ -106,11 +107,11 @@ def gaussian(
     array([ 6, 25, 41, 25,  6], dtype=uint8)
     """
     key = None
-    if type(image) is ndarray and out is where is axes is channel_axis is radius is None:
-        if type(sigma) in (int, float) and type(truncate) in (int, float):
-            key = (image.shape, image.strides, image.dtype, sigma, truncate, mode, cval, type(cval), nan_policy)
-            if (replay := _dispatch.find(_replays, key)) is not None:
-                return replay(image)
+    plain = type(image) is ndarray and out is where is axes is channel_axis is radius is None
+    if plain and type(sigma) in (int, float) and type(truncate) in (int, float):
+        key = (image.shape, image.strides, image.dtype, sigma, truncate, mode, cval, type(cval), nan_policy)
+        if (replay := _dispatch.find(_replays, key)) is not None:
+            return replay(image)
     if _dispatch.library(image) == _dispatch.DASK:
         from imrestore._blocks import filter_blocks
 

@@ -29,16 +29,16 @@ def mean(
     Parameters
     ----------
     image : array
-        1 to 4 filtered axes and any number of others; int8 to int64, uint8 to uint64, float16, float32 or float64. A NumPy
-        array (or nested lists) and a torch CPU tensor run on the CPU, a CuPy array and a torch CUDA tensor on their GPU, a
-        dask array block by block. Any layout; it is not changed.
+        1 to 4 filtered axes and any number of others; int8 to int64, uint8 to uint64, float16, float32 or float64. A
+        NumPy array (or nested lists) and a torch CPU tensor run on the CPU, a CuPy array and a torch CUDA tensor on
+        their GPU, a dask array block by block. Any layout; it is not changed.
     size : int or sequence of int, default: 3
-        Side of the window in pixels, 1 to 32767, or one side for each filtered axis. A window of even side ``k`` starts at
-        ``i - k // 2``. It may be larger than the image.
+        Side of the window in pixels, 1 to 32767, or one side for each filtered axis. A window of even side ``k`` starts
+        at ``i - k // 2``. It may be larger than the image.
     mode : str, default: 'reflect'
         Where the window leaves the image: 'reflect' (d c b a | a b c d | d c b a), 'mirror' (d c b | a b c d | c b a),
-        'nearest' (a a a | a b c d | d d d), 'wrap' (b c d | a b c d | a b c) or 'constant' (`cval`). The aliases 'grid-mirror',
-        'grid-wrap' and 'grid-constant' of scipy.ndimage mean reflect, wrap and constant.
+        'nearest' (a a a | a b c d | d d d), 'wrap' (b c d | a b c d | a b c) or 'constant' (`cval`). The aliases
+        'grid-mirror', 'grid-wrap' and 'grid-constant' of scipy.ndimage mean reflect, wrap and constant.
     cval : float, default: 0.0
         Value outside the image in 'constant' mode, in the image's units; it must fit its dtype. With ``cval=nan`` and
         ``nan_policy='omit'`` nothing outside takes part.
@@ -62,8 +62,8 @@ def mean(
     Raises
     ------
     TypeError
-        If an argument is of a type that cannot be meant, `image` is complex, boolean, masked or a matrix, or `out` or `where`
-        are of another kind or on another device than `image`.
+        If an argument is of a type that cannot be meant, `image` is complex, boolean, masked or a matrix, or `out` or
+        `where` are of another kind or on another device than `image`.
     ValueError
         If an argument is out of range, an axis has no pixel, or `image` has NaN under ``nan_policy='raise'``.
 
@@ -74,8 +74,9 @@ def mean(
 
     Notes
     -----
-    The time does not depend on the window's size beyond log2(size) additions per pixel. Floats are summed in float64 and
-    without subtraction, so nothing drifts and no NaN or infinity leaves its windows; every thread count gives the same bits.
+    The time does not depend on the window's size beyond log2(size) additions per pixel. Floats are summed in float64
+    and without subtraction, so nothing drifts and no NaN or infinity leaves its windows; every thread count gives the
+    same bits.
 
     Examples
     --------

@@ -34,23 +34,23 @@ def median(
     Parameters
     ----------
     image : array
-        1 to 4 filtered axes and any number of others; bool, int8 to int64, uint8 to uint64, float16, float32 or float64. A
-        NumPy array (or nested lists) and a torch CPU tensor run on the CPU, a CuPy array and a torch CUDA tensor on their
-        GPU, a dask array block by block. Any layout; it is not changed.
+        1 to 4 filtered axes and any number of others; bool, int8 to int64, uint8 to uint64, float16, float32 or
+        float64. A NumPy array (or nested lists) and a torch CPU tensor run on the CPU, a CuPy array and a torch CUDA
+        tensor on their GPU, a dask array block by block. Any layout; it is not changed.
     size : int or sequence of int, default: 3
-        Side of the window in pixels, 1 to 32767, or one side for each filtered axis. A window of even side ``k`` starts at
-        ``i - k // 2``. It may be larger than the image. Ignored if `footprint` is given.
+        Side of the window in pixels, 1 to 32767, or one side for each filtered axis. A window of even side ``k`` starts
+        at ``i - k // 2``. It may be larger than the image. Ignored if `footprint` is given.
     footprint : bool array, optional
         Shape of the window: one axis for each filtered axis, True cells take part. Its centre is at ``shape // 2``.
     rank : int, optional
-        Rank of the result among the window's pixels, 0 for the smallest (as scipy.ndimage.rank_filter); negative ranks count
-        from the largest. By default the median, of an even number the upper one of the two middle ones.
+        Rank of the result among the window's pixels, 0 for the smallest (as scipy.ndimage.rank_filter); negative ranks
+        count from the largest. By default the median, of an even number the upper one of the two middle ones.
     percentile : float, optional
         From -100 to 100, instead of `rank` (as scipy.ndimage.percentile_filter): 0 is the smallest, 100 the largest.
     mode : str, default: 'reflect'
         Where the window leaves the image: 'reflect' (d c b a | a b c d | d c b a), 'mirror' (d c b | a b c d | c b a),
-        'nearest' (a a a | a b c d | d d d), 'wrap' (b c d | a b c d | a b c) or 'constant' (`cval`). The aliases 'grid-mirror',
-        'grid-wrap' and 'grid-constant' of scipy.ndimage mean reflect, wrap and constant.
+        'nearest' (a a a | a b c d | d d d), 'wrap' (b c d | a b c d | a b c) or 'constant' (`cval`). The aliases
+        'grid-mirror', 'grid-wrap' and 'grid-constant' of scipy.ndimage mean reflect, wrap and constant.
     cval : float, default: 0.0
         Value outside the image in 'constant' mode, in the image's units; it must fit its dtype. With ``cval=nan`` and
         ``nan_policy='omit'`` nothing outside takes part.
@@ -61,8 +61,8 @@ def median(
     out : array, optional
         Where the result goes: the image's kind, device, shape and dtype. It may overlap `image`.
     where : bool array, optional
-        Broadcast to the image's shape: True takes part. The rank is then taken among a window's m valid pixels: the median
-        is the one of rank ``m // 2``, a percentile p the one of rank ``min(int(m * p / 100), m - 1)``.
+        Broadcast to the image's shape: True takes part. The rank is then taken among a window's m valid pixels: the
+        median is the one of rank ``m // 2``, a percentile p the one of rank ``min(int(m * p / 100), m - 1)``.
     nan_policy : {'propagate', 'omit', 'raise'}, default: 'propagate'
         A NaN makes the windows it lies in NaN and no other; or is left out; or raises.
 
@@ -74,11 +74,11 @@ def median(
     Raises
     ------
     TypeError
-        If an argument is of a type that cannot be meant, `image` is complex, masked or a matrix, or `out` or `where` are of
-        another kind or on another device than `image`.
+        If an argument is of a type that cannot be meant, `image` is complex, masked or a matrix, or `out` or `where`
+        are of another kind or on another device than `image`.
     ValueError
-        If an argument is out of range, `rank` comes together with `percentile`, `where` or ``nan_policy='omit'``, an axis has
-        no pixel, or `image` has NaN under ``nan_policy='raise'``.
+        If an argument is out of range, `rank` comes together with `percentile`, `where` or ``nan_policy='omit'``, an
+        axis has no pixel, or `image` has NaN under ``nan_policy='raise'``.
 
     See Also
     --------
@@ -87,7 +87,8 @@ def median(
     Notes
     -----
     Results are exact and equal on the CPU and on a GPU. Small and middle windows in two dimensions go through pruned
-    exchange networks (Batcher 1968) in which neighbouring pixels share sorted columns (Adams 2021) and rows (Sugy 2025).
+    exchange networks (Batcher 1968) in which neighbouring pixels share sorted columns (Adams 2021) and rows (Sugy
+    2025).
 
     Examples
     --------
@@ -110,7 +111,14 @@ def median(
         options = {"rank": rank, "percentile": percentile, "mode": mode, "cval": cval, "nan_policy": nan_policy}
         return filter_blocks(median, image, _reach, window, options, axes, channel_axis, out, where)
     opened = _dispatch.open_image(
-        image, axes=axes, channel_axis=channel_axis, out=out, where=where, nan_policy=nan_policy, cval=cval, kinds="biuf"
+        image,
+        axes=axes,
+        channel_axis=channel_axis,
+        out=out,
+        where=where,
+        nan_policy=nan_policy,
+        cval=cval,
+        kinds="biuf",
     )
     sides, cells = _window(size, footprint, len(opened.axes))
     samples = math.prod(sides) if cells is None else int(cells.sum())
@@ -127,7 +135,9 @@ def median(
     if key is not None:
         from imrestore_kernels.cpu.median import plan
 
-        _dispatch.remember(_replays, key, opened, lambda shape: plan(shape, opened.dtype, sides, place, border, constant))
+        _dispatch.remember(
+            _replays, key, opened, lambda shape: plan(shape, opened.dtype, sides, place, border, constant)
+        )
     return result
 
 

@@ -50,30 +50,33 @@ def _file(name: str) -> str:
     return resources.files("imrestore_kernels.cuda").joinpath(name).read_text(encoding="utf-8")
 
 
-@cache
-def _inlined(stem: str) -> str:
-    """``stem.cu`` with its headers in place, each once."""
+def inline(text: str, name: str) -> str:
+    """A text with its headers in place, each once, and ``#line`` marks that name the file ``name``."""
     seen: set[str] = set()
 
-    def expand(name: str) -> str:
-        text = _file(name).replace("#pragma once\n", "\n")
-
+    def expand(text: str, name: str) -> str:
         def include(match: re.Match[str]) -> str:
             header = match[1]
-            after = text.count("\n", 0, match.end()) + 2
             if header in seen:
                 return ""
             seen.add(header)
-            return f'{expand(header)}#line {after} "{name}"'
+            line = text.count("\n", 0, match.end()) + 2
+            return f'{expand(_file(header), header)}#line {line} "{name}"'
 
+        text = text.replace("#pragma once\n", "\n")
         return f'#line 1 "{name}"\n' + _INCLUDE.sub(include, text)
 
-    return expand(f"{stem}.cu")
+    return expand(text, name)
+
+
+@cache
+def _kernels(stem: str) -> str:
+    return inline(_file(f"{stem}.cu"), f"{stem}.cu")
 
 
 def source(stem: str, defines: Mapping[str, object]) -> str:
     """The complete text of ``stem.cu``: the macros, then the file with its headers inlined."""
-    return "".join(f"#define {name} {value}\n" for name, value in defines.items()) + _inlined(stem)
+    return "".join(f"#define {name} {value}\n" for name, value in defines.items()) + _kernels(stem)
 
 
 def nvrtc_options(text: str) -> tuple[str, ...]:

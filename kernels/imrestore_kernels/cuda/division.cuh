@@ -7,11 +7,14 @@
 
 __device__ __forceinline__ float estimate(long long v) { return float(v); }
 __device__ __forceinline__ float estimate(__int128 v) {
-    return float((long long)(v >> 64)) * 18446744073709551616.0f + float((unsigned long long)v);
+    const __int128 size = v < 0 ? -v : v;  // the halves of a small negative number would cancel to nothing
+    const float f = float((long long)(size >> 64)) * 18446744073709551616.0f + float((unsigned long long)size);
+    return v < 0 ? -f : f;
 }
 __device__ __forceinline__ void truncate(float f, long long& v) { v = (long long)f; }
 __device__ __forceinline__ void truncate(float f, __int128& v) {
-    v = fabsf(f) < 4611686018427387904.0f ? __int128((long long)f) : __int128((long long)(f * 0x1p-64f)) * ((__int128)1 << 64);
+    const bool large = fabsf(f) >= 0x1p62f, huge = fabsf(f) >= 0x1p94f;  // 2^94 / 2^64 still has float32's 24 bits
+    v = __int128((long long)(f * (huge ? 0x1p-64f : large ? 0x1p-32f : 1.0f))) * ((__int128)1 << (huge ? 64 : large ? 32 : 0));
 }
 
 // Quotient rounded down and rest in 0 .. divisor - 1.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from imrestore_kernels.cuda.separable import (
     where_or_source,
 )
 
-Weights = Sequence[np.ndarray[Any, Any]]
+Weights = tuple[np.ndarray[Any, Any], ...]
 
 
 def gaussian(
@@ -58,7 +57,8 @@ def _fused(
     tail: list[Any],
 ) -> None:
     rows, columns = (np.ones(1) if k is None else weights[k] for k in tiles.kept)
-    defines = {**defines, **tile_defines(tiles, acc.itemsize * (1 if where is None else 2)), "SIZE_Y": len(rows), "SIZE_X": len(columns)}
+    tile = tile_defines(tiles, acc.itemsize * (1 if where is None else 2))
+    defines = {**defines, **tile, "SIZE_Y": len(rows), "SIZE_X": len(columns)}
     tables = [upload(rows.astype(acc)), upload(columns.astype(acc))]
     numbers = [np.int64(n) for n in (tiles.outer, tiles.height, tiles.width, tiles.inner)]
     args = [src, dst, where_or_source(src, where), *tables, *numbers, *tail]

@@ -45,7 +45,7 @@ def _sum_bytes(acc: str, where: Any, count_bytes: int) -> int:
 
 
 def mean(
-    src: Any, dst: Any, size: Sequence[int], mode: int, cval: Any, where: Any = None, pad_counts: bool = True
+    src: Any, dst: Any, size: tuple[int, ...], mode: int, cval: Any, where: Any = None, pad_counts: bool = True
 ) -> None:
     """Mean of the valid samples of every window; arrays, border and values as in ``kernels/README.md``."""
     axes = fold(src.shape, size)

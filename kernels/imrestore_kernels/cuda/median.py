@@ -39,7 +39,7 @@ class Picture(NamedTuple):
 def median(
     src: Any,
     dst: Any,
-    size: Sequence[int],
+    size: tuple[int, ...],
     footprint: np.ndarray[Any, Any] | None,
     rank: int,
     percentile: float,
@@ -65,7 +65,8 @@ def median(
     if picture is not None and plan is not None:
         _bitset(src, dst, where, picture, plan, ranks, [*border, np.int32(pad_counts)])
         return
-    _volume("median_select", src, dst, where, size, footprint, border, [*ranks, np.int32(pad_counts)], {"KERNEL": _SELECT})
+    extra = [*ranks, np.int32(pad_counts)]
+    _volume("median_select", src, dst, where, size, footprint, border, extra, {"KERNEL": _SELECT})
 
 
 def _picture(axes: Axes, size: Sequence[int]) -> Picture | None:
@@ -222,4 +223,5 @@ def _bitset(
     args = [src, dst, where_or_source(src, where), scratch, np.int64(plan.scratch_bytes)]
     args += [np.int64(n) for n in picture[:4]]
     args += [np.int32(n) for n in (*picture[4:], plan.tile_y, plan.tile_x, plan.pitch, plan.capacity)]
-    launch("median", "median_bitset", (blocks, 1, 1), (32 * plan.warps, 1, 1), [*args, *ranks, *border], defines, plan.shared_bytes)
+    args += [*ranks, *border]
+    launch("median", "median_bitset", (blocks, 1, 1), (32 * plan.warps, 1, 1), args, defines, plan.shared_bytes)

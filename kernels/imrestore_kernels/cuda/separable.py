@@ -82,10 +82,12 @@ class Tiles(NamedTuple):
 def fused_tiles(axes: Axes, sizes: Sequence[int], sum_bytes: int) -> Tiles | None:
     """Tiles for the single launch, or None where the array or the windows do not suit it."""
     if len(axes.lengths) == 2:
-        outer, height, width, kept = axes.outer, *axes.lengths, (axes.kept[0], axes.kept[1])
+        kept: tuple[int | None, int] = (axes.kept[0], axes.kept[1])
+        outer, height, width = axes.outer, *axes.lengths
         size_y, size_x = (sizes[k] for k in axes.kept)
     elif len(axes.lengths) == 1 and axes.outer >= _COLUMN_OUTPUTS and axes.inner < 32:  # rows are a picture, too
-        outer, height, width, kept = 1, axes.outer, axes.lengths[0], (None, axes.kept[0])
+        kept = (None, axes.kept[0])
+        outer, height, width = 1, axes.outer, axes.lengths[0]
         size_y, size_x = 1, sizes[axes.kept[0]]
     else:
         return None
