@@ -373,3 +373,19 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for option in ("--size", "--footprint", "--percentile", "--where", "--in-place", "--max-pixels", "exit codes"):
         assert option in text
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(tmp_path / "in/sub/a.png")
+    picture(tmp_path / "in/b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/sub").write_text("in the way")
+    argv = ["mean", "-r", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    assert main([*argv, "--report", str(tmp_path / "out/sub/r.json")]) == 1
+    said = capsys.readouterr().err
+    assert "sub/a.png has a file where its folder should be" in said
+    assert "r.json: " in said
+    assert names(tmp_path / "out") == ["b.png", "sub"]
+    argv = ["mean", str(tmp_path / "in/b.png"), "-o", f"{tmp_path}/c/"]
+    assert main([*argv, "--report", f"{tmp_path}/out/sub/r.json"]) == 1
+    assert "r.json: " in capsys.readouterr().err

@@ -56,8 +56,7 @@ def run(args: argparse.Namespace) -> int:
         start = time.perf_counter()
         report.interrupted = _all(jobs, results, recipe, limits, existing, quiet=args.quiet)
         report.seconds = round(time.perf_counter() - start, 6)
-    _tell(report, args)
-    return report.exit_code()
+    return report.exit_code() if _tell(report, args) else max(report.exit_code(), 1)
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def _all(
                 for note in result.notes:
                     line(f"imrestore: {result.input}: note: {note}")
         step("")
-    return False
+        return interrupted()
 
 
 def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing: str) -> str:
@@ -114,7 +113,9 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
         except FileError:
             raise
         except FileExistsError as error:
-            raise FileError(f"{printable(job.target)} appeared meanwhile; it was not touched") from error
+            there = os.path.lexists(job.target)
+            why = "appeared meanwhile; it was not touched" if there else "has a file where its folder should be"
+            raise FileError(f"{printable(job.target)} {why}") from error
         except MemoryError as error:
             raise FileError("not enough memory") from error
         except OSError as error:
@@ -183,13 +184,16 @@ def _progress(total: int, quiet: bool) -> Iterator[tuple[Callable[[str], None], 
         yield step, lambda text: console.print(escape(text))
 
 
-def _tell(report: Report, args: argparse.Namespace) -> None:
+def _tell(report: Report, args: argparse.Namespace) -> bool:
+    """Print what was asked for; false if the report could not be written."""
+    told = True
     if args.report:
         try:
             with new_file(args.report, replace=True) as file:
                 file.write(report.as_json().encode())
         except OSError as error:
-            raise UsageError(f"--report {printable(args.report)}: {error.strerror or error}") from error
+            say(f"imrestore: cannot write {printable(args.report)}: {error.strerror or error}")
+            told = False
     failed = [file.input for file in report.files if file.status == "failed"]
     if len(failed) > 1:
         say(f"imrestore: {len(failed)} files failed: {', '.join(failed)}")
@@ -198,3 +202,4 @@ def _tell(report: Report, args: argparse.Namespace) -> None:
         sys.stdout.flush()
     elif not args.quiet:
         say(report.summary(), sys.stdout)
+    return told
