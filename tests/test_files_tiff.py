@@ -131,8 +131,8 @@ def test_pages_of_different_kinds_are_filtered_one_by_one(tmp_path: Path, throug
 def test_a_volume_is_filtered_across_its_pages(tmp_path: Path, through: Through, colour: bool) -> None:
     stack = noise(6, 15, 17, 3) if colour else noise(6, 15, 17, dtype=np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", stack, photometric="rgb" if colour else "minisblack")
-    result = tifffile.imread(through("--volume", "--size", "3,5,1"))
-    expected = imrestore.median(stack, (3, 5, 1), channel_axis=-1 if colour else None)
+    result = tifffile.imread(through("--volume", "--size", "3,1,5"))
+    expected = imrestore.median(stack, (3, 1, 5), channel_axis=-1 if colour else None)
     np.testing.assert_array_equal(result, expected)
 
 
