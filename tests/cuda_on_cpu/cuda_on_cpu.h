@@ -170,9 +170,9 @@ static void run_block(int sequence, unsigned& random) {
         if (shared_bytes[i] != 0xFF) fail("a write behind the end of shared memory", int(i - shared_size), 0);
 }
 
-// Returns null, or what went wrong.
+// Runs all blocks or `only` one of them. Returns null, or what went wrong.
 static const char* launch(void (*kernel)(void**), const unsigned* grid, const unsigned* block, size_t shared,
-                          void** args, int sequence, unsigned seed) {
+                          void** args, int sequence, unsigned seed, const unsigned* only) {
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {block[0], block[1], block[2]};
     reserve(block[0] * block[1] * block[2]);
@@ -187,9 +187,9 @@ static const char* launch(void (*kernel)(void**), const unsigned* grid, const un
     for (unsigned i = 0; i < fiber_count; ++i)
         fibers[i].thread = {i % block[0], i / block[0] % block[1], i / (block[0] * block[1])};
     if (_setjmp(failure)) return message;
-    for (unsigned z = 0; z < grid[2]; ++z)
-        for (unsigned y = 0; y < grid[1]; ++y)
-            for (unsigned x = 0; x < grid[0]; ++x) {
+    for (unsigned z = only ? only[2] : 0; z < (only ? only[2] + 1 : grid[2]); ++z)
+        for (unsigned y = only ? only[1] : 0; y < (only ? only[1] + 1 : grid[1]); ++y)
+            for (unsigned x = only ? only[0] : 0; x < (only ? only[0] + 1 : grid[0]); ++x) {
                 blockIdx = {x, y, z};
                 run_block(sequence, seed);
             }
@@ -310,6 +310,7 @@ static inline unsigned short cuda_on_cpu_float_to_half(float f) {
     const unsigned sign = __float_as_uint(f) >> 16 & 0x8000;
     const float size = fabsf(f);
     if (size != size) return static_cast<unsigned short>(sign | 0x7e00);
+    if (size == 0) return static_cast<unsigned short>(sign);
     if (size >= 65520.0f) return static_cast<unsigned short>(sign | 0x7c00);  // would round beyond the largest half
     int exponent;
     frexpf(size, &exponent);
@@ -321,7 +322,7 @@ static inline unsigned short cuda_on_cpu_float_to_half(float f) {
 #define CUDA_ON_CPU_ENTRY(kernel)                                                                                  \
     extern "C" int kernel##_arguments() { return cuda_on_cpu::count_arguments(kernel); }                           \
     extern "C" const char* kernel##_launch(const unsigned* grid, const unsigned* block, size_t shared, void** args, \
-                                           int sequence, unsigned seed) {                                          \
+                                           int sequence, unsigned seed, const unsigned* only) {                    \
         return cuda_on_cpu::launch([](void** a) { cuda_on_cpu::call(kernel, a); }, grid, block, shared, args,       \
-                                   sequence, seed);                                                                \
+                                   sequence, seed, only);                                                          \
     }

@@ -13,11 +13,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from imrestore_kernels.cuda._launch import Dim3
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 
@@ -95,9 +96,11 @@ class Emulator:
 
     _libraries: dict[tuple[str, str], ctypes.CDLL] = {}  # noqa: RUF012 -- shared on purpose: one text, one library
 
-    def __init__(self, order: str = "forward", seed: int = 1) -> None:
+    def __init__(self, order: str = "forward", seed: int = 1, only: Callable[[Dim3], Dim3] | None = None) -> None:
+        """``only`` names the one block of a grid to run: for arrays too large to be filtered whole."""
         self.order = ORDERS[order]
         self.seed = seed
+        self.only = only
         self.launches: list[str] = []
         self._scratch: list[np.ndarray] = []
 
@@ -131,6 +134,7 @@ class Emulator:
             pointers,
             ctypes.c_int(self.order),
             ctypes.c_uint(self.seed),
+            None if self.only is None else three(*self.only((grid[0], grid[1], grid[2]))),
         )
         if error is not None:
             raise EmulationError(f"{function}: {error.decode()}")

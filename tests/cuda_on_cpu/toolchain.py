@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from imrestore_kernels.cuda._launch import nvrtc_options
+from imrestore_kernels.cuda._launch import OPTIONS
 
 
 class Usage(NamedTuple):
@@ -56,7 +56,7 @@ def compile_ptx(text: str, architecture: int) -> bytes:
     nvrtc = _nvrtc()
     program = ctypes.c_void_p()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernel.cu", 0, None, None) == 0
-    options = [o.encode() for o in (*nvrtc_options(text), f"--gpu-architecture=compute_{architecture}")]
+    options = [o.encode() for o in (*OPTIONS, f"--gpu-architecture=compute_{architecture}")]
     status = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()
     nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))

@@ -21,13 +21,14 @@ import numpy as np
 
 Dim3 = tuple[int, int, int]
 
-#: Options of every NVRTC compilation. Fused multiply-add is NVRTC's default, stated because sums depend on it.
-OPTIONS = ("--std=c++17", "--fmad=true")
+#: Options of every NVRTC compilation. Fused multiply-add is the default, stated because sums depend on it; exact means
+#: of 64-bit integers need 128 bits.
+OPTIONS = ("--std=c++17", "--fmad=true", "--device-int128")
 
 #: Hardware limits of the y and z grid axes; kernels stride over what lies beyond.
 GRID_LIMITS = (2**31 - 1, 65535, 65535)
 
-#: More dynamic shared memory than this needs an opt-in by function.
+#: More dynamic shared memory than this needs an opt-in per function; no launcher asks for more.
 SHARED_WITHOUT_OPT_IN = 48 * 1024
 
 _INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
@@ -79,11 +80,6 @@ def source(stem: str, defines: Mapping[str, object]) -> str:
     return "".join(f"#define {name} {value}\n" for name, value in defines.items()) + _kernels(stem)
 
 
-def nvrtc_options(text: str) -> tuple[str, ...]:
-    """Options that NVRTC needs for a text."""
-    return (*OPTIONS, "--device-int128") if "__int128" in text else OPTIONS
-
-
 def grid(x: int, y: int = 1, z: int = 1) -> Dim3:
     """A grid for that many blocks, cut to the hardware's limits; every kernel strides over the rest."""
     return min(x, GRID_LIMITS[0]), min(y, GRID_LIMITS[1]), min(z, GRID_LIMITS[2])
@@ -108,19 +104,16 @@ class CupyBackend:
                 "multiprocessing's 'spawn' or 'forkserver' method"
             )
 
-    def _function(self, cupy: Any, device: int, function: str, text: str, shared_bytes: int) -> Any:
+    def _function(self, cupy: Any, device: int, function: str, text: str) -> Any:
         key = (device, function, text)
         kernel = self._functions.get(key)
-        if kernel is None or kernel.max_dynamic_shared_size_bytes < shared_bytes:
+        if kernel is None:
             with self._lock:  # one thread compiles, the others wait for it
                 module = self._modules.get((device, text))
                 if module is None:
-                    module = cupy.RawModule(code=text, options=nvrtc_options(text), backend="nvrtc")
+                    module = cupy.RawModule(code=text, options=OPTIONS, backend="nvrtc")
                     self._modules[device, text] = module
-                kernel = module.get_function(function)
-                if shared_bytes > SHARED_WITHOUT_OPT_IN:
-                    kernel.max_dynamic_shared_size_bytes = shared_bytes
-                self._functions[key] = kernel
+                kernel = self._functions[key] = module.get_function(function)
         return kernel
 
     def launch(
@@ -131,7 +124,7 @@ class CupyBackend:
         self._check_process()
         device = next(arg.device for arg in args if isinstance(arg, cupy.ndarray))
         with device:
-            kernel = self._function(cupy, device.id, function, text, shared_bytes)
+            kernel = self._function(cupy, device.id, function, text)
             kernel(grid, block, tuple(args), shared_mem=shared_bytes)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
