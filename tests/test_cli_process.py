@@ -194,18 +194,19 @@ def on_terminal(argv: list[str]) -> tuple[int, str, str]:
 
 
 def test_a_bar_is_drawn_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
-    folder = tmp_path / "["  # with the next name "[/]": an error in rich's markup unless it is escaped
+    folder = tmp_path / "[" / "]"  # "[/]" is an error in rich's markup unless it is escaped
+    folder.parent.mkdir()
     pictures(folder, 6)
-    (folder / "]bad.png").write_bytes(b"")
+    (folder / "bad.png").write_bytes(b"")
     argv = [*COMMAND, "median", str(folder), "-o", str(tmp_path / "out"), "--overwrite"]
     code, said, shown = on_terminal(argv)
     assert code == 1
     assert "━" in shown
     assert re.search(r"\d/7", shown)
-    assert f"imrestore: {folder}/]bad.png: the file is empty" in shown
+    assert f"imrestore: {folder}/bad.png: the file is empty" in shown
     assert said.startswith("6 of 7 files written, 1 failed")
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.stderr == f"imrestore: {folder}/]bad.png: the file is empty\n"
+    assert done.stderr == f"imrestore: {folder}/bad.png: the file is empty\n"
     assert done.stdout.startswith("6 of 7 files written, 1 failed")
 
 
