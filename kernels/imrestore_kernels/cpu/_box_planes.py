@@ -14,17 +14,25 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.borders import border_index
+from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._jit import compile_rows, inline
-from imrestore_kernels.cpu._row_ops import Vectors, row_op
+from imrestore_kernels.cpu._planes import border_columns, fill_border, row_address, widened
+from imrestore_kernels.cpu._row_ops import SUMMED, Vectors, row_op, sum_rows
+from imrestore_kernels.cpu._taps import ROWS, weighted_rows
 from imrestore_kernels.cpu._vector import copy_bytes, data_address
 
 Array = np.ndarray[Any, Any]
 
-_border_index = inline(border_index)
-
 #: Windows up to this many columns are summed directly from the row buffer, wider ones by doubling.
 DIRECT = 8
+#: Columns of float64 sums worked on from the source row to the result before the next ones: what one step writes is still in
+#: the first-level cache when the next one reads it (31x31 float32, ns per 64 bytes: whole rows of 2048 31.6, tiles 19).
+TILE = 512
+#: Windows up to this many float rows or columns are summed directly: cheaper than doubling, and no rings are needed.
+FEW = 5
+#: Up to this many float rows are summed directly for several outputs at once; beyond, sums of 2, 4, 8 .. rows are kept. They
+#: save additions but go through the second-level cache (31 rows: 27 ns per 64 bytes against 17 directly).
+MIDDLE = 48
 
 
 class Division(NamedTuple):
@@ -84,7 +92,7 @@ def _plus(source: str, target: str) -> Any:
         add = code.builder.fadd if target[0] == "f" else code.builder.add
         return add(code.widen(rows[0], target), code.widen(rows[1], target))
 
-    return row_op([source, source], target, 64 // np.dtype(target).itemsize, emit)
+    return row_op([source, source], target, 64 // np.dtype(target).itemsize, emit, unroll=4 if target == "f8" else 1)
 
 
 @cache
@@ -133,32 +141,6 @@ def _finish(source: str, dtype: np.dtype[Any], by: Division, taps: int) -> Any:
     return row_op(sources, dtype.str[1:], 64 // np.dtype(wide).itemsize, emit, scalars, taps)
 
 
-@inline
-def _fill_border(buffer: Any, at: int, n: int, left: int, right: int, inner: int, mode: int, outside: Any) -> None:
-    """Border of a row buffer whose ``n`` values start at ``at``, from those values."""
-    pixels = n // inner
-    for i in range(left * inner):
-        j = _border_index(i // inner - left, pixels, mode)
-        buffer[at - left * inner + i] = outside if j < 0 else buffer[at + j * inner + i % inner]
-    for i in range(right * inner):
-        j = _border_index(pixels + i // inner, pixels, mode)
-        buffer[at + n + i] = outside if j < 0 else buffer[at + j * inner + i % inner]
-
-
-@inline
-def _row_address(src: Any, constant: Any, narrow: Any, slot: int, y: int, image: int, height: int, mode: int) -> int:
-    """Address of row ``y`` of an image with its border; a row shorter than a vector is copied to ``narrow`` first."""
-    n = src.shape[1]
-    size = src.itemsize
-    j = _border_index(y - image, height, mode)
-    address = data_address(constant) if j < 0 else data_address(src) + (image + j) * n * size
-    if narrow.size:
-        width = narrow.size // 2
-        copy_bytes(data_address(narrow) + slot * width * size, address, n * size)
-        address = data_address(narrow) + slot * width * size
-    return address
-
-
 @lru_cache(maxsize=128)
 def integer_kernel(dtype: np.dtype[Any], sums: str, by: Division, taps: int) -> Any:
     """Row kernel for 8- and 16-bit integers; ``taps`` is the window's width up to DIRECT, else 0."""
@@ -176,48 +158,61 @@ def integer_kernel(dtype: np.dtype[Any], sums: str, by: Division, taps: int) -> 
     ) -> None:  # fmt: skip
         n = src.shape[1]
         wide = max(n, block)
+        row_bytes = n * isize
         top, left = size_y // 2, size_x // 2
         right = size_x - 1 - left
-        before = (left * inner + 63) // 64 * 64
-        stride = before + wide + right * inner + 2 * block
+        stride = wide + (left + right) * inner + 2 * block
         stride += -stride % 64
-        columns = np.zeros(2 * stride + block, sums_type)  # two rows of column sums: the old and the new
-        at0 = -data_address(columns) % 64 // ssize + before
-        work = np.zeros(2 * stride if taps == 0 else 0, total_type)
+        columns = np.empty(2 * stride + block, sums_type)  # two rows of column sums: the old and the new
+        at0 = -(data_address(columns) // ssize + left * inner) % (64 // ssize)  # the image starts on a cache line
+        work = np.empty(2 * stride if taps == 0 else 0, total_type)
         doubled, partial = data_address(work), data_address(work) + stride * tsize
-        constant = np.empty(wide, src.dtype)
+        edges = np.empty((2, (left + right) * inner), np.int64)
+        border_columns(n, left, right, inner, mode, edges)
+        constant = np.empty(wide if mode == CONSTANT else 0, src.dtype)
         constant[:] = cval
-        narrow = np.empty(2 * block if n < block else 0, src.dtype)
-        result = np.empty(block if n < block else 0, src.dtype)
+        narrow = np.empty(3 * block if n < block else 0, src.dtype)
+        slots = data_address(narrow) if n < block else 0
+        slot_bytes = block * isize if n < block else 0
         now = 0
-        for y in range(start, stop):
+        y = start
+        while y < stop:
             image = y // height * height
-            now = 1 - now
-            new = data_address(columns) + (at0 + now * stride) * ssize
-            old = data_address(columns) + (at0 + (1 - now) * stride) * ssize
-            if y == start or y == image:
-                columns[at0 + (1 - now) * stride : at0 + (1 - now) * stride + wide] = 0
-                for s in range(size_y):
-                    row = _row_address(src, constant, narrow, 0, y - top + s, image, height, mode)
-                    enter(wide, True, new, old, row)
-                    if s < size_y - 1:
-                        new, old, now = old, new, 1 - now
-            else:
-                entering = _row_address(src, constant, narrow, 0, y - top + size_y - 1, image, height, mode)
-                leaving = _row_address(src, constant, narrow, 1, y - top - 1, image, height, mode)
-                slide(wide, True, new, old, entering, leaving)
-            _fill_border(columns, at0 + now * stride, n, left, right, inner, mode, outside)
-            out = data_address(result) if n < block else data_address(dst) + y * n * isize
-            row = new - left * inner * ssize
-            if taps > 0:
-                direct(wide, True, out, row, inner * ssize, factor, count)
-            else:
-                _along(wide, out, row, size_x, inner, doubled, partial, factor, count)
-            if n < block:
-                for x in range(n):
-                    dst[y, x] = result[x]
+            base = data_address(src) + image * row_bytes
+            last = min(stop, image + height)
+            fresh = True
+            while y < last:
+                i = y - image - top
+                now = 1 - now
+                new = data_address(columns) + (at0 + left * inner + now * stride) * ssize
+                old = data_address(columns) + (at0 + left * inner + (1 - now) * stride) * ssize
+                if fresh:
+                    fresh = False
+                    first = at0 + left * inner + (1 - now) * stride
+                    columns[first : first + wide] = 0
+                    for s in range(size_y):
+                        row = row_address(base, row_bytes, i + s, height, mode, data_address(constant))
+                        enter(wide, True, new, old, widened(row, row_bytes, slots))
+                        if s < size_y - 1:
+                            new, old, now = old, new, 1 - now
+                else:
+                    entering = row_address(base, row_bytes, i + size_y - 1, height, mode, data_address(constant))
+                    leaving = row_address(base, row_bytes, i - 1, height, mode, data_address(constant))
+                    entering = widened(entering, row_bytes, slots)
+                    leaving = widened(leaving, row_bytes, slots + slot_bytes)
+                    slide(wide, True, new, old, entering, leaving)
+                fill_border(columns, at0 + now * stride, edges, outside)
+                out = slots + 2 * slot_bytes if n < block else data_address(dst) + y * row_bytes
+                row = new - left * inner * ssize
+                if taps > 0:
+                    direct(wide, True, out, row, inner * ssize, factor, count)
+                else:
+                    _along(wide, out, row, size_x, inner, doubled, partial, factor, count)
+                if n < block:
+                    copy_bytes(data_address(dst) + y * row_bytes, out, row_bytes)
+                y += 1
         # Addresses of these arrays were used above; naming them here keeps them alive until now.
-        columns[0] = work.size + constant.size + narrow.size + result.size
+        columns[0] = work.size + constant.size + narrow.size
 
     @inline
     def _along(
@@ -266,115 +261,152 @@ def integer_kernel(dtype: np.dtype[Any], sums: str, by: Division, taps: int) -> 
 def float_kernel(dtype: np.dtype[Any]) -> Any:
     """Row kernel for float32 and float64, summed in float64."""
     name = dtype.str[1:]
-    convert, plus = _convert(name, "f8"), _plus("f8", "f8")
-
-    def emit(code: Vectors, rows: list[Any], scalars: list[Any]) -> Any:
-        total = code.builder.fadd(rows[0], rows[1]) if len(rows) > 1 else rows[0]
-        return code.narrow(code.builder.fdiv(total, scalars[0]), name)
-
-    finish_one = row_op(["f8"], name, 8, emit, [types.float64])
-    finish_two = row_op(["f8", "f8"], name, 8, emit, [types.float64])
+    plus = _plus("f8", "f8")
+    convert = row_op([name], "f8", 8, lambda code, rows, _: code.widen(rows[0], "f8"), fetch=[0], unroll=4)
+    # A product with the rounded reciprocal is within 2**-52, far below float32; float64 is divided to the last bit.
+    sum_sources, sum_columns = sum_rows(name, "f8"), sum_rows("f8", "f8")
+    sum_several = weighted_rows(dtype, np.dtype(np.float64))
+    finish = sum_rows("f8", name, "mul" if name == "f4" else "div")
     isize = dtype.itemsize
-    block = 8
+    block = SUMMED
 
     def mean_rows(
         src: Any, dst: Any, height: int, inner: int, size_y: int, size_x: int, mode: int, cval: Any, start: int, stop: int
     ) -> None:
         n = src.shape[1]
         wide = max(n, block)
+        row_bytes = n * isize
         top, left = size_y // 2, size_x // 2
         right = size_x - 1 - left
-        before = (left * inner + 7) // 8 * 8
-        stride = before + wide + right * inner + 2 * block
+        step = (wide + (wide + TILE - 1) // TILE - 1) // ((wide + TILE - 1) // TILE)
+        step += -step % block
+        stride = wide + (left + right) * inner + 2 * block
         stride += -stride % 8 + 8 * (1 - (stride + (-stride % 8)) // 8 % 2)
-        levels = 0
-        while 2 << levels <= size_y:
-            levels += 1
-        # Level j keeps the last 2**j + 1 rows of sums of 2**j source rows; row i is in slot i modulo that.
-        held = 0
-        first_slot = np.empty(levels + 1, np.int64)
-        for j in range(levels + 1):
-            first_slot[j] = held
-            held += (1 << j) + 1
-        rings = np.zeros(held * stride + block, np.float64)
+        # Level j keeps the last 2**j + 1 sums of 2**j rows in a ring; `newest` is the slot of the newest one.
+        levels = _power_below(size_y) if size_y > MIDDLE else -1
+        ones = np.ones(size_y if levels < 0 else 0, np.float64)
+        rings = np.empty(((2 << levels) + levels if levels >= 0 else 0) * stride + block, np.float64)
         rings_address = data_address(rings) + -data_address(rings) % 64
-        buffers = np.zeros(3 * stride + block, np.float64)
-        at = -data_address(buffers) % 64 // 8 + before
-        columns = data_address(buffers) + at * 8
-        doubled, partial = columns + (stride - before) * 8, columns + (2 * stride - before) * 8
-        constant = np.empty(wide, src.dtype)
+        newest = np.empty(levels + 1, np.int64)
+        columns = np.empty(ROWS * stride + 2 * block, np.float64)
+        at = -(data_address(columns) // 8 + left * inner) % 8
+        columns_address = data_address(columns) + (at + left * inner) * 8
+        doubled_stride = step + size_x * inner + 2 * block
+        doubled = np.empty((_power_below(size_x) if size_x > FEW else 0) * doubled_stride + 8, np.float64)
+        doubled_address = data_address(doubled) + -data_address(doubled) % 64
+        table = np.empty(MIDDLE + 64, np.int64)
+        pointers = data_address(table)
+        edges = np.empty((2, (left + right) * inner), np.int64)
+        border_columns(n, left, right, inner, mode, edges)
+        constant = np.empty(wide if mode == CONSTANT else 0, src.dtype)
         constant[:] = cval
-        narrow = np.empty(2 * block if n < block else 0, src.dtype)
-        result = np.empty(block if n < block else 0, src.dtype)
+        narrow = np.empty((MIDDLE + 64) * block if n < block else 0, src.dtype)
+        slots = data_address(narrow) if n < block else 0
         scale = float(size_y) * float(size_x)
-        for y in range(start, stop):
+        scale = 1.0 / scale if isize == 4 else scale
+        y = start
+        while y < stop:
             image = y // height * height
-            fresh = size_y - 1 if y == start or y == image else 0
-            for b in range(y - top + size_y - 1 - fresh, y - top + size_y):
-                # Source row b enters, and with it the newest sum of every level (i counts from b, so it is >= 0).
-                i = b + top + 1
-                row = _row_address(src, constant, narrow, 0, b, image, height, mode)
-                convert(wide, True, rings_address + (first_slot[0] + i % 2) * stride * 8, row)
-                for j in range(levels):
-                    half = 1 << j
-                    ring = first_slot[j]
-                    newest = rings_address + (ring + (i % (half + 1))) * stride * 8
-                    older = rings_address + (ring + ((i - half) % (half + 1))) * stride * 8
-                    target = rings_address + (first_slot[j + 1] + i % (2 * half + 1)) * stride * 8
-                    plus(wide, False, target, older, newest)
-            # The window: the largest power of two first, the remaining ones below it, down to its last row.
-            i = y + size_y
-            rest = size_y
-            filled = False
-            for j in range(levels, -1, -1):
-                power = 1 << j
-                if size_y & power:
-                    rest -= power
-                    slot = rings_address + (first_slot[j] + (i - rest) % (power + 1)) * stride * 8
-                    if filled:
-                        plus(wide, False, columns, columns, slot)
+            base = data_address(src) + image * row_bytes
+            last = min(stop, image + height)
+            newest[:] = 0
+            fresh = size_y
+            while y < last:
+                first = y - image - top
+                outputs = 1
+                if levels < 0:
+                    outputs = ROWS if y + ROWS <= last and size_y >= 2 * ROWS - 1 else 1
+                    for t in range(size_y + outputs - 1):
+                        row = row_address(base, row_bytes, first + t, height, mode, data_address(constant))
+                        table[t] = widened(row, row_bytes, slots + (t + 1) * block * isize if slots else 0)
+                    if size_y <= FEW:
+                        sum_sources(wide, True, columns_address, pointers, size_y, 0.0, row_bytes)
                     else:
-                        copy_bytes(columns, slot, wide * 8)
-                        filled = True
-            _fill_border(buffers, at, n, left, right, inner, mode, float(cval) * size_y)
-            out = data_address(result) if n < block else data_address(dst) + y * n * isize
-            _along(wide, out, columns - left * inner * 8, size_x, inner, doubled, partial, scale)
-            if n < block:
-                for x in range(n):
-                    dst[y, x] = result[x]
-        buffers[0] = rings.size + constant.size + narrow.size + result.size  # keeps them alive until now
+                        ones_address = data_address(ones)
+                        sum_several(table, size_y, ones_address, columns_address, stride, wide, outputs == ROWS, row_bytes)
+                else:
+                    for i in range(first + size_y - fresh, first + size_y):
+                        row = row_address(base, row_bytes, i, height, mode, data_address(constant))
+                        row = widened(row, row_bytes, slots)
+                        for j in range(levels + 1):
+                            newest[j] = newest[j] + 1 if newest[j] < 1 << j else 0
+                        for x in range(0, wide, step):
+                            ring = rings_address + x * 8
+                            _enter_rings(min(step, wide - x), levels, ring, stride, newest, row + x * isize, row_bytes)
+                            if i == first + size_y - 1:
+                                count = _rings_of_window(size_y, levels, ring, stride, newest, table)
+                                sum_columns(min(step, wide - x), False, columns_address + x * 8, pointers, count, 0.0, 0)
+                    fresh = 1
+                for o in range(outputs):
+                    fill_border(columns, at + o * stride, edges, float(cval) * size_y)
+                    out = slots if n < block else data_address(dst) + (y + o) * row_bytes
+                    for x in range(0, wide, step):
+                        row = columns_address + (o * stride + x - left * inner) * 8
+                        count = _along(min(step, wide - x), row, size_x, inner, doubled_address, doubled_stride, table)
+                        finish(min(step, wide - x), True, out + x * isize, pointers, count, scale, row_bytes)
+                    if n < block:
+                        copy_bytes(data_address(dst) + (y + o) * row_bytes, out, row_bytes)
+                y += outputs
+        # Addresses of these arrays were used above; naming them here keeps them alive until now.
+        table[0] = rings.size + ones.size + columns.size + doubled.size + constant.size + narrow.size
 
     @inline
-    def _along(n: int, out: int, row: int, size_x: int, inner: int, doubled: int, partial: int, scale: float) -> None:
-        """As for integers: sums of 1, 2, 4 .. neighbours, and of the powers of two that make up the width."""
+    def _power_below(size: int) -> int:
+        """Largest p with 2**p <= size."""
+        power = 0
+        while 2 << power <= size:
+            power += 1
+        return power
+
+    @inline
+    def _enter_rings(n: int, levels: int, rings: int, stride: int, newest: Any, row: int, ahead: int) -> None:
+        """A source row enters, and with it the newest sum of every level."""
+        below = rings  # level 0: two slots
+        convert(n, True, below + newest[0] * stride * 8, row, ahead)
+        for j in range(levels):
+            half = 1 << j
+            slot = newest[j]
+            older = slot - half if slot >= half else slot + 1  # of half + 1 slots
+            above = below + (half + 1) * stride * 8
+            plus(n, False, above + newest[j + 1] * stride * 8, below + older * stride * 8, below + slot * stride * 8)
+            below = above
+
+    @inline
+    def _rings_of_window(size_y: int, levels: int, rings: int, stride: int, newest: Any, table: Any) -> int:
+        """Rows that add up to the window: the largest power of two first, then those below it, down to its last row."""
+        rest = size_y
+        count = 0
+        for j in range(levels, -1, -1):
+            power = 1 << j
+            if size_y & power:
+                rest -= power
+                slot = newest[j] - rest if newest[j] >= rest else newest[j] - rest + power + 1
+                table[count] = rings + (power - 1 + j + slot) * stride * 8
+                count += 1
+        return count
+
+    @inline
+    def _along(n: int, row: int, size_x: int, inner: int, doubled: int, doubled_stride: int, table: Any) -> int:
+        """Rows that add up to sums of ``size_x`` neighbours: the row itself shifted, or its sums of 2, 4, 8 .. neighbours."""
+        if size_x <= FEW:
+            for t in range(size_x):
+                table[t] = row + t * inner * 8
+            return size_x
         reach = n + (size_x - 1) * inner
-        offset = size_x & 1
-        power = 1
+        offset, count, power = 0, 0, 1
         source = row
-        held = row  # the sum of the powers so far
-        if size_x == 1:
-            finish_one(n, True, out, row, scale)
-            return
-        while 2 * power <= size_x:
-            step = power * inner
-            plus(reach - step, False, doubled, source, source + step * 8)
-            source = doubled
-            reach -= step
-            power *= 2
+        while power <= size_x:
             if size_x & power:
-                shifted = doubled + offset * inner * 8
-                if 2 * power > size_x:
-                    if offset == 0:
-                        finish_one(n, True, out, shifted, scale)
-                    else:
-                        finish_two(n, True, out, held, shifted, scale)
-                elif offset == 0:
-                    copy_bytes(partial, shifted, n * 8)
-                    held = partial
-                else:
-                    plus(n, False, partial, held, shifted)
-                    held = partial
+                table[count] = source + offset * inner * 8
                 offset += power
+                count += 1
+            if 2 * power <= size_x:
+                reach -= power * inner
+                plus(reach, False, doubled, source, source + power * inner * 8)
+                source = doubled
+                doubled += doubled_stride * 8
+            power *= 2
+        return count
 
     value = from_dtype(dtype)
     return compile_rows(

@@ -124,7 +124,7 @@ def planes_kernel(dtype: np.dtype[Any]) -> Any:
     """Row kernel for one dtype; the numbers of taps are arguments."""
     compute = compute_type(dtype)
     width = block(compute)
-    down_sums = weighted_rows(dtype)
+    down_sums = weighted_rows(dtype, compute)
     along_sums = weighted_shifts(dtype)
     size, isize = compute.itemsize, dtype.itemsize
     exact_ties = dtype.kind != "f" and size == 4
@@ -164,7 +164,7 @@ def planes_kernel(dtype: np.dtype[Any]) -> Any:
                     copy_bytes(data_address(narrow) + s * width * isize, address, n * isize)
                     address = data_address(narrow) + s * width * isize
                 rows[s] = address
-            down_sums(rows, down.size, data_address(down), data_address(buffer) + at0 * size, stride, wide, together)
+            down_sums(rows, down.size, data_address(down), data_address(buffer) + at0 * size, stride, wide, together, n * isize)
             for o in range(outputs):
                 at = at0 + o * stride
                 _fill_border(buffer, at, n, left, inner, mode, outside)

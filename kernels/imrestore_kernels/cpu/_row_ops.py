@@ -18,6 +18,9 @@ from numba.extending import intrinsic
 _INT = ir.IntType(64)
 _I32 = ir.IntType(32)
 
+#: Values that `sum_rows` handles at once: four chains of additions hide their latency.
+SUMMED = 32
+
 #: Builds the result from one vector of every source and from the scalars, each repeated in all lanes.
 Emit = Callable[["Vectors", list[Any], list[Any]], Any]
 
@@ -62,6 +65,13 @@ class Vectors:
             return value
         return self.builder.fptrunc(value, to) if dtype[0] == "f" else self.builder.trunc(value, to)
 
+    def fetch(self, address: Any, write: bool) -> None:
+        """Ask for the cache line at an address, which need not exist."""
+        pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [pointer, ir.Constant(_I32, int(write)), ir.Constant(_I32, 3), ir.Constant(_I32, 1)])
+
     def rint(self, value: Any) -> Any:
         bits = 32 if isinstance(value.type.element, ir.FloatType) else 64
         kind = ir.FunctionType(value.type, [value.type])
@@ -70,15 +80,17 @@ class Vectors:
 
 
 def row_op(
-    sources: Sequence[str], target: str, lanes: int, emit: Emit, scalars: Sequence[Any] = (), taps: int = 0
-) -> Any:
+    sources: Sequence[str], target: str, lanes: int, emit: Emit, scalars: Sequence[Any] = (), taps: int = 0,
+    fetch: Sequence[int] = (), unroll: int = 1,
+) -> Any:  # fmt: skip
     """Intrinsic ``f(n, exact, out, row_0, row_1, .., scalar_0, ..)`` that applies ``emit`` along rows.
 
     With ``taps`` there is one source and it is ``f(n, exact, out, row, step, scalar_0, ..)``: ``emit`` gets that row at
-    ``taps`` addresses ``step`` bytes apart.
+    ``taps`` addresses ``step`` bytes apart. With ``fetch`` there is one more argument at the end, ``ahead``: these sources (-1 is
+    ``out``) are fetched into the cache that many bytes further on, which is where the next row will be.
 
     With ``exact`` nothing outside ``0 .. n`` is touched: the last block is shifted back to end with the row, so there must be
-    at least ``lanes`` values and ``out`` must not be a source. Without, the last block goes on past the end.
+    at least a block of ``lanes * unroll`` values and ``out`` must not be a source. Without, the last block goes on past the end.
     """
     inputs = [np.dtype(s) for s in sources] * max(taps, 1)
     addresses = 2 if taps else len(inputs)
@@ -87,28 +99,90 @@ def row_op(
     def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
         code = Vectors(builder, lanes)
         n, exact, out = args[:3]
-        rows, values = args[3 : 3 + addresses], args[3 + addresses :]
+        rows, values = args[3 : 3 + addresses], args[3 + addresses : 3 + addresses + len(scalars)]
         if taps:
             rows = [builder.add(rows[0], builder.mul(rows[1], ir.Constant(_INT, t))) for t in range(taps)]
         repeated = [code.splat(value) for value in values]
-        end = builder.select(exact, builder.sub(n, ir.Constant(_INT, lanes)), ir.Constant(_INT, 1 << 62))
+        block = ir.Constant(_INT, lanes * unroll)
+        end = builder.select(exact, builder.sub(n, block), ir.Constant(_INT, 1 << 62))
 
         def place(row: Any, at: Any, dtype: np.dtype[Any]) -> Any:
             address = builder.add(row, builder.mul(at, ir.Constant(_INT, dtype.itemsize)))
             return builder.inttoptr(address, ir.VectorType(element(dtype), lanes).as_pointer())
 
-        with cgutils.for_range_slice(builder, ir.Constant(_INT, 0), n, ir.Constant(_INT, lanes), _INT) as (x, _):
-            at = builder.select(builder.icmp_signed("<", x, end), x, end)
+        def one(at: Any) -> None:
+            for source in fetch:
+                row, dtype = (out, output) if source < 0 else (rows[source], inputs[source])
+                address = builder.add(row, builder.mul(at, ir.Constant(_INT, dtype.itemsize)))
+                code.fetch(builder.add(address, args[-1]), write=source < 0)
             loaded = []
             for row, dtype in zip(rows, inputs, strict=True):
                 value = builder.load(place(row, at, dtype))
                 value.align = 1
                 loaded.append(value)
             builder.store(emit(code, loaded, repeated), place(out, at, output)).align = 1
+
+        with cgutils.for_range_slice(builder, ir.Constant(_INT, 0), n, block, _INT) as (x, _):
+            at = builder.select(builder.icmp_signed("<", x, end), x, end)
+            for v in range(unroll):
+                one(builder.add(at, ir.Constant(_INT, v * lanes)))
         return ir.Constant(_INT, 0)
 
-    signature = types.intp(types.intp, types.boolean, types.intp, *[types.intp] * addresses, *scalars)
+    signature = types.intp(types.intp, types.boolean, types.intp, *[types.intp] * addresses, *scalars, *[types.intp] * bool(fetch))
     return _intrinsic_of(signature, generate)
+
+
+def sum_rows(source: str, target: str, scale: str = "") -> Any:
+    """Intrinsic ``f(n, exact, out, table, count, factor, ahead)``: float64 sums of ``count`` rows, first to last.
+
+    ``table`` is the address of the rows' addresses. With ``scale`` "mul" or "div" the sum is multiplied or divided by ``factor``;
+    it is then converted to ``target``. The last row of the table and ``out`` are fetched ``ahead`` bytes further on if that is
+    not 0. Blocks are of `SUMMED` values; ``exact`` as in `row_op`.
+    """
+    read, write = np.dtype(source), np.dtype(target)
+    lanes, vectors = 8, SUMMED // 8
+
+    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        code = Vectors(builder, lanes)
+        n, exact, out, table, count, factor, ahead = args
+        b = builder
+        end = b.select(exact, b.sub(n, ir.Constant(_INT, SUMMED)), ir.Constant(_INT, 1 << 62))
+        pointers = b.inttoptr(table, _INT.as_pointer())
+        splat = code.splat(factor)
+
+        def vector(row: Any, at: Any, v: int, dtype: np.dtype[Any]) -> Any:
+            address = b.add(row, b.mul(b.add(at, ir.Constant(_INT, v * lanes)), ir.Constant(_INT, dtype.itemsize)))
+            return b.inttoptr(address, ir.VectorType(element(dtype), lanes).as_pointer())
+
+        with cgutils.for_range_slice(b, ir.Constant(_INT, 0), n, ir.Constant(_INT, SUMMED), _INT) as (x, _):
+            at = b.select(b.icmp_signed("<", x, end), x, end)
+
+            def loaded(t: Any, v: int, at: Any = at) -> Any:
+                value = b.load(vector(b.load(b.gep(pointers, [t])), at, v, read))
+                value.align = 1
+                return code.widen(value, "f8")
+
+            sums = [cgutils.alloca_once(b, code.kind("f8")) for _ in range(vectors)]
+            for v, place in enumerate(sums):
+                b.store(loaded(ir.Constant(_INT, 0), v), place)
+            with cgutils.for_range_slice(b, ir.Constant(_INT, 1), count, ir.Constant(_INT, 1), _INT) as (t, _):
+                for v, place in enumerate(sums):
+                    b.store(b.fadd(b.load(place), loaded(t, v)), place)
+            with b.if_then(b.icmp_unsigned("!=", ahead, ir.Constant(_INT, 0))):
+                last = b.load(b.gep(pointers, [b.sub(count, ir.Constant(_INT, 1))]))
+                for row, dtype, writes in ((last, read, False), (out, write, True)):
+                    for offset in range(0, SUMMED * dtype.itemsize, 64):
+                        place = b.add(row, b.add(b.mul(at, ir.Constant(_INT, dtype.itemsize)), ir.Constant(_INT, offset)))
+                        code.fetch(b.add(place, ahead), writes)
+            for v, place in enumerate(sums):
+                total = b.load(place)
+                if scale:
+                    total = (b.fmul if scale == "mul" else b.fdiv)(total, splat)
+                b.store(code.narrow(total, target), vector(out, at, v, write)).align = 1
+        return ir.Constant(_INT, 0)
+
+    row = types.intp
+    return _intrinsic_of(types.intp(row, types.boolean, row, row, row, types.float64, row), generate)
 
 
 def _intrinsic_of(signature: Any, generate: Any) -> Any:
