@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 import imrestore
+from imrestore.cli import _demo
 
 COMMAND = [sys.executable, "-m", "imrestore"]
 HEAVY = ("numba", "llvmlite", "scipy", "skimage", "cupy", "torch", "dask", "PIL", "tifffile", "rich")
@@ -201,6 +202,7 @@ def test_a_bar_is_drawn_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
     argv = [*COMMAND, "median", str(folder), "-o", str(tmp_path / "out"), "--overwrite"]
     code, said, shown = on_terminal(argv)
     assert code == 1
+    assert "Traceback" not in shown
     assert "━" in shown
     assert re.search(r"\d/7", shown)
     assert f"imrestore: {folder}/bad.png: the file is empty" in shown
@@ -297,3 +299,12 @@ sys.exit(main(["warmup"]))
         assert shown == ""
     assert exit_code == 0
     assert said.startswith("2 kernels ready, ")
+
+
+def test_the_noises_of_the_demo_are_what_their_names_say() -> None:
+    grey = np.full((400, 500), 128, np.uint8)
+    thermal, pixels = (noise.add(grey, np.random.default_rng(8)) for noise in _demo.noises())
+    assert thermal.mean() == pytest.approx(128, abs=0.3)
+    assert thermal.std() == pytest.approx(25, abs=0.3)
+    assert [(pixels == value).mean() for value in (0, 255)] == pytest.approx([0.05, 0.05], abs=0.003)
+    assert (pixels == 128).mean() == pytest.approx(0.9, abs=0.004)
