@@ -9,6 +9,7 @@
 #pragma once
 #define CUDA_ON_CPU 1
 
+#define _GLIBCXX_INCLUDE_NEXT_C_HEADERS  // plain C headers: C++'s take longer to read than a kernel to compile
 #include <math.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -16,8 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-
-#include <utility>
 
 #define __global__
 #define __device__
@@ -242,14 +241,17 @@ static inline unsigned ballot(int line, unsigned mask, int vote) {
     return result;
 }
 
+template <size_t... I>
+struct Indices {};
+
 template <class... A, size_t... I>
-static inline void unpack(void (*kernel)(A...), void** args, std::index_sequence<I...>) {
+static inline void unpack(void (*kernel)(A...), void** args, Indices<I...>) {
     kernel(*static_cast<A*>(args[I])...);
 }
 
 template <class... A>
 static inline void call(void (*kernel)(A...), void** args) {
-    unpack(kernel, args, std::index_sequence_for<A...>());
+    unpack(kernel, args, Indices<__integer_pack(sizeof...(A))...>());
 }
 
 template <class... A>

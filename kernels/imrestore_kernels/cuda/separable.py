@@ -106,16 +106,18 @@ def fused_tiles(axes: Axes, sizes: Sequence[int], sum_bytes: int) -> Tiles | Non
     return None
 
 
-def tile_defines(tiles: Tiles, sum_bytes: int) -> dict[str, object]:
-    # Grey pictures summed in one 32-bit float fit 64 registers: four blocks per multiprocessor hide the loads. Anything
-    # wider would spill there, and left alone ptxas spills a little too, to fit one block more; 1 makes it stop.
-    light = tiles.channels == 1 and sum_bytes == 4
+def tile_defines(tiles: Tiles, min_blocks: int = 1) -> dict[str, object]:
+    """The macros of the single launch.
+
+    ``min_blocks`` per multiprocessor bounds the registers of a thread. Left to itself ptxas spills a little to fit one
+    more block; 1 makes it stop.
+    """
     return {
         "FUSED": 1,
         "CHANNELS": tiles.channels,
         "TILE_Y": tiles.rows,
         "PITCH": tiles.pitch,
-        "MIN_BLOCKS": 4 if light else 1,
+        "MIN_BLOCKS": min_blocks,
     }
 
 

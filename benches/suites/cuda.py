@@ -1,0 +1,85 @@
+"""The filters on a GPU, float32 8192x8192: against cupyx.scipy.ndimage, cuCIM and a plain copy on the device.
+
+Not part of the default suites: it needs CuPy and a CUDA device. Times are of the device's own clock as seen by a host
+that synchronises after every call, and include the launch. ``copy`` reads and writes the same bytes once, so
+``copy_percent`` is the share of the bandwidth that any filter could reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+import imrestore
+from benches.rows import Plan, Row, measure
+from benches.timing import Contender
+
+CUPYX, CUCIM = "cupyx", "cucim"
+SIZES = {"mean": (3, 5, 9, 15, 31), "gaussian": (1, 2, 5), "median": (3, 5, 7, 15, 31)}
+QUICK = {"mean": (3,), "gaussian": (2,), "median": (3, 5)}
+
+#: Relative to the CPU's result; a rank has no tolerance.
+TOLERANCE = {"mean": 2e-6, "gaussian": 2e-6, "median": 0.0}
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    import cupy
+
+    side = 2048 if plan.quick else 8192
+    host = np.random.default_rng(0).random((side, side), np.float32)
+    image, out = cupy.asarray(host), cupy.empty((side, side), np.float32)
+    for name, parameters in (QUICK if plan.quick else SIZES).items():
+        for parameter in parameters:
+            yield row(plan, cupy, name, parameter, image, out)
+
+
+def row(plan: Plan, cupy: Any, name: str, parameter: int, image: Any, out: Any) -> Row:
+    ours = getattr(imrestore, name)
+    excerpt = image[:512, :512].copy()
+    expected = ours(excerpt.get(), parameter)
+    equal = bool(np.allclose(ours(excerpt, parameter).get(), expected, rtol=TOLERANCE[name], atol=0))
+    return measure(
+        plan,
+        synchronized(cupy, lambda: ours(image, parameter, out=out)),
+        [Contender(peer, synchronized(cupy, call)) for peer, call in peers(name, parameter, image, out).items()],
+        copy=synchronized(cupy, lambda: cupy.copyto(out, image)),
+        suite="cuda",
+        filter=name,
+        parameters=f"sigma {parameter}" if name == "gaussian" else f"{parameter}x{parameter}",
+        dtype="float32",
+        shape=tuple(image.shape),
+        equal=equal,
+        note=cupy.cuda.runtime.getDeviceProperties(image.device.id)["name"].decode(),
+    )
+
+
+def synchronized(cupy: Any, call: Callable[[], object]) -> Callable[[], object]:
+    def run() -> None:
+        call()
+        cupy.cuda.get_current_stream().synchronize()
+
+    return run
+
+
+def peers(name: str, parameter: int, image: Any, out: Any) -> dict[str, Callable[[], object]]:
+    """Those of the same definition that are installed."""
+    from cupyx.scipy import ndimage
+
+    cupyx: dict[str, Callable[[], object]] = {
+        "mean": lambda: ndimage.uniform_filter(image, parameter, output=out),
+        "gaussian": lambda: ndimage.gaussian_filter(image, parameter, output=out),
+        "median": lambda: ndimage.median_filter(image, parameter, output=out),
+    }
+    found = {CUPYX: cupyx[name]}
+    if find_spec("cucim") is not None and name != "mean":
+        from cucim.skimage import filters
+
+        cucim: dict[str, Callable[[], object]] = {
+            "gaussian": lambda: filters.gaussian(image, parameter, mode="reflect", preserve_range=True),
+            "median": lambda: filters.median(image, np.ones((parameter, parameter), bool)),
+        }
+        found[CUCIM] = cucim[name]
+    return found
