@@ -15,8 +15,9 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.borders import border_index
+from imrestore_kernels.borders import CONSTANT, border_index
 from imrestore_kernels.cpu._jit import compile_rows, inline
+from imrestore_kernels.cpu._planes import border_columns, fill_border, row_address, widened
 from imrestore_kernels.cpu._taps import ROWS, block, compute_type, weighted_rows, weighted_shifts
 from imrestore_kernels.cpu._vector import copy_bytes, data_address
 
@@ -108,17 +109,6 @@ def _redo_ties(
             dst[y, x] = min(max(np.rint(total), low), high)
 
 
-@inline
-def _fill_border(buffer: Any, at: int, n: int, left: int, inner: int, mode: int, outside: Any) -> None:
-    """Border of a row buffer whose ``n`` values start at ``at``, from those values."""
-    pixels = n // inner
-    for i in range(left * inner):
-        j = _border_index(i // inner - left, pixels, mode)
-        buffer[at - left * inner + i] = outside if j < 0 else buffer[at + j * inner + i % inner]
-        j = _border_index(pixels + i // inner, pixels, mode)
-        buffer[at + n + i] = outside if j < 0 else buffer[at + j * inner + i % inner]
-
-
 @lru_cache(maxsize=64)
 def planes_kernel(dtype: np.dtype[Any]) -> Any:
     """Row kernel for one dtype; the numbers of taps are arguments."""
@@ -136,53 +126,51 @@ def planes_kernel(dtype: np.dtype[Any]) -> Any:
         outside: Any, near: float, start: int, stop: int,
     ) -> None:  # fmt: skip
         n = src.shape[1]
+        row_bytes = n * isize
         top = down.size // 2
-        left = along.size // 2
+        reach = along.size // 2 * inner
         wide = max(n, width)
-        # Values start on a cache line; rows are an odd number of lines apart, so that they use all sets of the cache.
-        before = left * inner + -(left * inner) % 16
-        stride = before + wide + left * inner + 16
+        # Images start on a cache line; rows are an odd number of lines apart, so that they use all sets of the cache.
+        stride = wide + 2 * reach + 16
         stride += -stride % 16 + 16 * (1 - (stride + (-stride % 16)) // 16 % 2)
-        buffer = np.zeros(ROWS * stride + 16, down.dtype)
-        at0 = -data_address(buffer) % 64 // size + before
+        buffer = np.empty(ROWS * stride + 32, down.dtype)
+        at = -(data_address(buffer) // size + reach) % lanes
         rows = np.empty(down.size + ROWS, np.int64)
-        narrow = np.empty((down.size + ROWS) * width if n < width else 0, src.dtype)
-        constant = np.empty(wide, src.dtype)
+        narrow = np.empty((down.size + ROWS + 1) * width if n < width else 0, src.dtype)
+        slots = data_address(narrow) if n < width else 0
+        constant = np.empty(wide if mode == CONSTANT else 0, src.dtype)
         constant[:] = cval
-        result = np.empty(width if n < width else 0, src.dtype)
-        masks = np.zeros((wide + width - 1) // width * (width // lanes), np.uint16)
+        edges = np.empty((2, 2 * reach), np.int64)
+        border_columns(n, along.size // 2, along.size // 2, inner, mode, edges)
+        masks = np.empty((wide + width - 1) // width * (width // lanes) if exact_ties else 0, np.uint16)
         y = start
         while y < stop:
             image = y // height * height
+            base = data_address(src) + image * row_bytes
             last = min(stop, image + height)
-            together = y + ROWS <= last and down.size // 2 >= ROWS - 1
-            outputs = ROWS if together else 1
-            for s in range(down.size + outputs - 1):
-                i = _border_index(y + s - top - image, height, mode)
-                address = data_address(constant) if i < 0 else data_address(src) + (image + i) * n * isize
-                if n < width:
-                    copy_bytes(data_address(narrow) + s * width * isize, address, n * isize)
-                    address = data_address(narrow) + s * width * isize
-                rows[s] = address
-            down_sums(rows, down.size, data_address(down), data_address(buffer) + at0 * size, stride, wide, together, n * isize)
-            for o in range(outputs):
-                at = at0 + o * stride
-                _fill_border(buffer, at, n, left, inner, mode, outside)
-                out = data_address(result) if n < width else data_address(dst) + (y + o) * n * isize
-                row = data_address(buffer) + (at - left * inner) * size
-                close = along_sums(row, along.size, data_address(along), inner, out, wide, near, data_address(masks))
-                if n < width:
-                    for x in range(n):
-                        dst[y + o, x] = result[x]
-                if exact_ties:
-                    if close:
-                        if n < width:
+            while y < last:
+                together = y + ROWS <= last and down.size // 2 >= ROWS - 1
+                outputs = ROWS if together else 1
+                for s in range(down.size + outputs - 1):
+                    row = row_address(base, row_bytes, y - image - top + s, height, mode, data_address(constant))
+                    rows[s] = widened(row, row_bytes, slots + (s + 1) * width * isize if slots else 0)
+                result = data_address(buffer) + (at + reach) * size
+                down_sums(rows, down.size, data_address(down), result, stride, wide, together, row_bytes)
+                for o in range(outputs):
+                    fill_border(buffer, at + o * stride, edges, outside)
+                    out = slots if n < width else data_address(dst) + (y + o) * row_bytes
+                    row = data_address(buffer) + (at + o * stride) * size
+                    close = along_sums(row, along.size, data_address(along), inner, out, wide, near, data_address(masks))
+                    if n < width:
+                        copy_bytes(data_address(dst) + (y + o) * row_bytes, out, row_bytes)
+                    if exact_ties:
+                        if close:
                             for i in range(n, width):
                                 masks[i // lanes] &= ~np.uint16(1 << i % lanes)
-                        _redo_ties(src, dst, y + o, height, inner, masks, width, down64, along64, mode, cval, low, high)
-            y += outputs
+                            _redo_ties(src, dst, y + o, height, inner, masks, width, down64, along64, mode, cval, low, high)
+                y += outputs
         # Addresses of these arrays were used above; naming them here keeps them alive until now.
-        rows[0] = buffer.size + narrow.size + constant.size + result.size + masks.size
+        rows[0] = buffer.size + narrow.size + constant.size + masks.size
 
     value, sums = from_dtype(dtype), from_dtype(compute)
     read = types.Array(sums, 1, "C", readonly=True)

@@ -23,13 +23,17 @@ def tile_edges(
 ) -> int:
     """Samples of a padded tile that lie outside the image: where they go, and which column they come from (-1: cval)."""
     edges = 0
-    for i in range(count):
-        x = x0 - left * inner + i
-        if x < 0 or x >= width:
-            j = _border_index(x // inner, width // inner, mode)
-            edge_at[edges] = i
-            edge_from[edges] = -1 if j < 0 else j * inner + x % inner
-            edges += 1
+    first = x0 - left * inner
+    for x in range(first, min(0, first + count)):
+        j = _border_index(x // inner, width // inner, mode)
+        edge_at[edges] = x - first
+        edge_from[edges] = -1 if j < 0 else j * inner + x % inner
+        edges += 1
+    for x in range(max(first, width), first + count):
+        j = _border_index(x // inner, width // inner, mode)
+        edge_at[edges] = x - first
+        edge_from[edges] = -1 if j < 0 else j * inner + x % inner
+        edges += 1
     return edges
 
 

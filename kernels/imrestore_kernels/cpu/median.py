@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from imrestore_kernels.cpu._plan import RowPlan, as_planes
+from imrestore_kernels.cpu._pool import run_rows
+from imrestore_kernels.cpu._rank_bitset import bitset_kernel, blocks
 from imrestore_kernels.cpu._rank_networks import network_kernel
 from imrestore_kernels.cpu._rank_select import rank_select
 from imrestore_kernels.rank_program import inlined_program
 
 Array = np.ndarray[Any, Any]
 
-#: Largest window for networks: 21 x 21 compiles in 2 s; beyond, both compile time and buffers grow out of hand.
-NETWORK_SAMPLES = 441
+#: Largest window for networks: beyond 33 x 33 they take more than two or three seconds to compile.
+NETWORK_SAMPLES = 1089
 #: Rows are read up to this many values per pixel apart; images with more channels are filtered channel by channel.
 MAX_INNER = 8
 
@@ -51,7 +53,9 @@ def median(
         planned = plan(src.shape, src.dtype, size, rank, mode, cval)
         if planned is not None:
             planned.run(src, dst)
-            return
+        else:
+            _by_bitset(src, dst, size, rank, mode, cval)
+        return
     cells = np.ones(size, bool) if footprint is None else footprint
     rank_select(src, dst, cells, rank, percentile, mode, cval, where, pad_counts)
 
@@ -69,6 +73,13 @@ def plan(
     total = outer * height
     work = total * (width * inner * dtype.itemsize / 64 + 2) * ns_per_vector
     return RowPlan(kernel, (height, inner, mode, dtype.type(cval)), total, width * inner, work, -(-16 // outputs) * outputs)
+
+
+def _by_bitset(src: Array, dst: Array, size: tuple[int, ...], rank: int, mode: int, cval: float | int) -> None:
+    (outer, height, width, inner), (rows, columns) = as_planes(src.shape, size)
+    planes = (outer * height, width * inner)
+    args = (src.reshape(planes), dst.reshape(planes), height, inner, rows, columns, rank, mode, src.dtype.type(cval))
+    run_rows(bitset_kernel(src.dtype), args, blocks(outer, height, width, inner), work=src.size * (rows + 40.0))
 
 
 def _network(rows: int, columns: int, rank: int, dtype: np.dtype[Any]) -> tuple[Any, int, float]:

@@ -16,7 +16,7 @@ from imrestore_kernels.cuda.separable import (
     bits_of,
     fold,
     fused_tiles,
-    line_blocks,
+    line_grid,
     tile_defines,
     where_or_source,
 )
@@ -87,6 +87,6 @@ def _by_axis(
         table = upload(weights[axis].astype(acc))
         numbers = [np.int64(v) for v in (outer, axes.lengths[n], inner, len(weights[axis]))]
         args = [src, dst, where_or_source(src, where), sums, out, table, *numbers, np.float64(before), *tail]
-        blocks = line_blocks(outer, axes.lengths[n], inner)
-        launch("gaussian", "gaussian_line", (blocks, 1, 1), (THREADS, 1, 1), args, defines)
+        blocks = line_grid(outer, axes.lengths[n], inner)
+        launch("gaussian", "gaussian_line", blocks, (THREADS, 1, 1), args, defines)
         sums, before = out, before * float(weights[axis].sum())

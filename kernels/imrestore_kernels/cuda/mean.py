@@ -17,7 +17,7 @@ from imrestore_kernels.cuda.separable import (
     bits_of,
     fold,
     fused_tiles,
-    line_blocks,
+    line_grid,
     tile_defines,
     where_or_source,
 )
@@ -90,6 +90,6 @@ def _by_axis(src: Any, dst: Any, size: Sequence[int], where: Any, axes: Axes, ac
         out = None if last else empty((scratch_bytes,), np.uint8)
         numbers = [np.int64(v) for v in (outer, axes.lengths[n], inner, size[axis], before)]
         args = [src, dst, where_or_source(src, where), sums, out, *numbers, *tail]
-        blocks = line_blocks(outer, axes.lengths[n], inner)
-        launch("mean", "mean_line", (blocks, 1, 1), (THREADS, 1, 1), args, defines)
+        blocks = line_grid(outer, axes.lengths[n], inner)
+        launch("mean", "mean_line", blocks, (THREADS, 1, 1), args, defines)
         sums, before = out, before * size[axis]

@@ -18,6 +18,7 @@ _STRIP, _GATHER, _BITSET, _SELECT = 1, 2, 3, 4
 
 #: Largest side of a box, and most samples of any window, that a network in registers serves without spilling.
 _STRIP_SIZE = 7
+_STRIP_SIZE_64 = 5  # 64-bit elements take two registers each
 _GATHER_COUNT = 32
 
 #: Samples of a tile in scratch (a power of two), and warps that share its ranks: their sets lie in shared memory.
@@ -53,7 +54,8 @@ def median(
     count = math.prod(size) if footprint is None else int(footprint.sum())
     picture = _picture(fold(src.shape, size), size) if full else None
     border = [np.int32(mode), bits_of(cval, src.dtype)]
-    if picture is not None and where is None and max(picture.size_y, picture.size_x) <= _STRIP_SIZE:
+    largest = _STRIP_SIZE if src.dtype.itemsize < 8 else _STRIP_SIZE_64
+    if picture is not None and where is None and max(picture.size_y, picture.size_x) <= largest:
         _strip(src, dst, picture, rank, border)
         return
     if where is None and count <= _GATHER_COUNT:
@@ -122,9 +124,7 @@ def _strip(src: Any, dst: Any, picture: Picture, rank: int, border: list[Any]) -
 def _strip_outputs(picture: Picture, itemsize: int) -> int:
     """Pixels per thread: more share more, until the samples no longer fit the registers."""
     side = max(picture.size_y, picture.size_x)
-    most = 8 if side <= 3 else 4 if side > 5 else 8
-    if itemsize == 8:
-        most = 8 if side <= 3 else 4 if side <= 5 else 1
+    most = 8 if side <= (3 if itemsize == 8 else 5) else 4
     return most if picture.height >= most else 1
 
 
@@ -212,7 +212,7 @@ def _bitset(
         picture.outer * picture.inner * -(-picture.height // plan.tile_y) * -(-picture.width // plan.tile_x)
     )
     in_scratch = plan.scratch_bytes > 0
-    blocks = min(tiles, _SCRATCH_BLOCKS) if in_scratch else grid(tiles)[0]
+    blocks = grid(min(tiles, _SCRATCH_BLOCKS) if in_scratch else tiles)[0]
     scratch = empty((blocks * plan.scratch_bytes,), np.uint8) if in_scratch else None
     defines = {
         "T": C_TYPES[src.dtype.name],

@@ -162,7 +162,7 @@ __device__ inline void slide_rows(const Bitset& set, const Box& box, const Tile&
             if (set.lane == 0)
                 dst[tile.plane + ((tile.y + y) * width + tile.x + x) * inner + tile.channel] = value;
             if (x + step < 0 || x + step >= tile.outputs_x) break;
-            __syncwarp();  // the set may change only when all lanes have read it
+            __syncwarp();  // the set may change only when all lanes have read it; shuffles order no memory
             const int out = step > 0 ? x : x + box.size_x - 1, in = step > 0 ? x + box.size_x : x - 1;
             set.slide(y * box.pitch + out, y * box.pitch + in, box.pitch, box.size_y);
             x += step;

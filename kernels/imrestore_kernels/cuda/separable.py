@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imrestore_kernels.cuda._launch import SHARED_WITHOUT_OPT_IN
+from imrestore_kernels.cuda._launch import SHARED_WITHOUT_OPT_IN, Dim3, grid
 
 #: The element type of the kernels, by NumPy's name.
 C_TYPES = {
@@ -121,9 +121,9 @@ def tile_defines(tiles: Tiles, min_blocks: int = 1) -> dict[str, object]:
     }
 
 
-def line_blocks(outer: int, length: int, inner: int) -> int:
-    """Blocks for one axis: eight outputs of a line per thread, threads stride over the rest."""
-    return min(-(-(outer * -(-length // 8) * inner) // THREADS), 2**31 - 1)
+def line_grid(outer: int, length: int, inner: int) -> Dim3:
+    """Blocks for one axis: eight outputs of a line per thread."""
+    return grid(-(-(outer * -(-length // 8) * inner) // THREADS))
 
 
 def bits_of(value: Any, dtype: np.dtype[Any]) -> np.uint64:
