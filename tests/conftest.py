@@ -15,7 +15,7 @@ hypothesis.settings.register_profile(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=50,
+    max_examples=25,  # a new window is a new kernel: most of the time goes into compiling
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )
 # make fuzz-like runs by hand: pytest --hypothesis-profile=long

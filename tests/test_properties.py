@@ -7,7 +7,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 import imrestore
@@ -16,6 +16,8 @@ from tests.backends import same_bits
 from tests.cases import FLOATS, INTEGERS, MODE_ALIASES, MODES
 
 FILTERS = ("mean", "median", "gaussian")
+# Every window of every dtype is a kernel to compile: few of them where the property is not about dtypes.
+SOME = ("uint8", "int16", "float32")
 LONGEST = {1: 200, 2: 24, 3: 8, 4: 5}
 SIDES = {1: 50, 2: 9, 3: 4, 4: 3}
 
@@ -106,16 +108,19 @@ def draw_rank(draw: st.DrawFn, filtered: int, keywords: dict[str, Any]) -> None:
         keywords["rank"] = draw(st.integers(-n, n - 1))
 
 
+@settings(max_examples=60)
 @given(call=calls("mean", INTEGERS + FLOATS))
 def test_mean_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
     check("mean", *call)
 
 
+@settings(max_examples=40)
 @given(call=calls("median", ("bool", *INTEGERS, *FLOATS)))
 def test_median_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
     check("median", *call)
 
 
+@settings(max_examples=60)
 @given(call=calls("gaussian", INTEGERS + FLOATS))
 def test_gaussian_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
     check("gaussian", *call)
@@ -133,7 +138,7 @@ def check(name: str, image: np.ndarray, keywords: dict[str, Any]) -> None:
 
 # The fast roads are two-dimensional, without masks: more examples there, on wider images.
 @given(
-    image=images(("uint8", "uint16", "int16", "float32"), st.just(2)),
+    image=images(SOME, st.just(2)),
     wide=st.integers(1, 6),
     size=st.integers(1, 13),
     mode=st.sampled_from(MODES),
@@ -151,7 +156,7 @@ def window(name: str, size: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", FILTERS)
-@given(image=images((*INTEGERS, "float64"), st.sampled_from([1, 2, 3])), size=st.sampled_from([1, 3, 5]))
+@given(image=images(("uint8", "int64", "float64"), st.sampled_from([1, 2, 3])), size=st.sampled_from([1, 3, 5]))
 def test_turning_the_image_round_turns_the_result(name: str, image: np.ndarray, size: int) -> None:
     """Odd windows are symmetric. Ranks and integer means have one right answer, so it is the same to the bit."""
     function = getattr(imrestore, name)
@@ -165,7 +170,7 @@ def test_turning_the_image_round_turns_the_result(name: str, image: np.ndarray, 
 
 
 @pytest.mark.parametrize("name", FILTERS)
-@given(image=images((*INTEGERS, "float32"), st.sampled_from([2, 3])), sizes=st.permutations([1, 2, 5]))
+@given(image=images(SOME, st.sampled_from([2, 3])), sizes=st.permutations([1, 2, 5]))
 def test_axes_are_all_alike(name: str, image: np.ndarray, sizes: list[int]) -> None:
     function = getattr(imrestore, name)
     sizes = sizes[: image.ndim]
@@ -182,9 +187,9 @@ def test_axes_are_all_alike(name: str, image: np.ndarray, sizes: list[int]) -> N
 @given(
     value=st.integers(-128, 127),
     shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=12),
-    size=st.integers(1, 15),
+    size=st.sampled_from([1, 2, 3, 8, 15]),
     mode=st.sampled_from(MODES),
-    dtype=st.sampled_from(("int8", "int16", "int64", *FLOATS)),
+    dtype=st.sampled_from(("int8", "int64", "float16", "float32")),
 )
 def test_a_constant_stays_as_it_is(
     name: str, value: int, shape: tuple[int, ...], size: int, mode: str, dtype: str
@@ -199,8 +204,8 @@ def test_a_constant_stays_as_it_is(
 
 @pytest.mark.parametrize("name", FILTERS)
 @given(
-    image=images(("uint8", "uint16", "float32", "float64"), st.just(2)),
-    size=st.integers(1, 6),
+    image=images((*SOME, "float64"), st.just(2)),
+    size=st.sampled_from([2, 3, 6]),
     row=st.integers(0, 23),
     rows=st.integers(1, 24),
 )
@@ -215,7 +220,7 @@ def test_a_tile_with_its_halo_is_the_whole(name: str, image: np.ndarray, size: i
 
 
 @pytest.mark.parametrize("name", FILTERS)
-@given(image=images((*INTEGERS, "float16", "float32", "float64"), st.just(3)), size=st.integers(1, 5))
+@given(image=images((*SOME, "float16"), st.just(3)), size=st.sampled_from([2, 3, 5]))
 def test_a_batch_is_a_loop(name: str, image: np.ndarray, size: int) -> None:
     function = getattr(imrestore, name)
     for axis in range(3):
@@ -225,17 +230,17 @@ def test_a_batch_is_a_loop(name: str, image: np.ndarray, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", FILTERS)
-@given(image=images((*INTEGERS, *FLOATS), st.sampled_from([1, 2, 3])), size=st.integers(1, 6))
+@given(image=images((*SOME, "int64", "float16"), st.sampled_from([1, 2, 3])), size=st.sampled_from([1, 2, 3, 6]))
 def test_a_mask_of_everything_is_no_mask(name: str, image: np.ndarray, size: int) -> None:
     function = getattr(imrestore, name)
     whole = function(image, **window(name, size), where=np.ones(image.shape, bool))
-    if name == "gaussian":
-        oracles.gaussian(image, **window(name, size)).assert_matches(whole)
+    if name == "gaussian" or (name == "mean" and image.dtype.kind == "f"):
+        getattr(oracles, name)(image, **window(name, size)).assert_matches(whole)
     else:
         np.testing.assert_array_equal(whole, function(image, **window(name, size)))
 
 
-@given(image=images((*INTEGERS, "float32"), st.sampled_from([1, 2, 3])), size=st.integers(1, 6), data=st.data())
+@given(image=images(("uint8", "float32"), st.sampled_from([1, 2, 3])), size=st.sampled_from([2, 3]), data=st.data())
 def test_ranks_rise(image: np.ndarray, size: int, data: st.DataObject) -> None:
     n = size**image.ndim
     low, high = sorted(data.draw(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))))
@@ -244,14 +249,14 @@ def test_ranks_rise(image: np.ndarray, size: int, data: st.DataObject) -> None:
     np.testing.assert_array_equal(imrestore.median(image, size, rank=n // 2), imrestore.median(image, size))
 
 
-@given(image=images(("int16", "int32", "float64"), st.sampled_from([1, 2])), size=st.integers(1, 5))
+@given(image=images(("int16", "float64"), st.sampled_from([1, 2])), size=st.sampled_from([1, 3, 4]))
 def test_the_smallest_of_the_negative_is_the_negative_of_the_largest(image: np.ndarray, size: int) -> None:
     image = np.where(image == image.dtype.type(-(2.0**31)), 0, image) if image.dtype != np.int16 else image // 2
     largest = imrestore.median(image.astype(image.dtype), size, rank=-1)
     np.testing.assert_array_equal(imrestore.median(-image, size, rank=0), -largest)
 
 
-@given(image=images(("uint8", "uint16"), st.just(2)), size=st.integers(1, 9))
+@given(image=images(("uint8", "uint16"), st.just(2)), size=st.sampled_from([1, 2, 3, 7]))
 def test_medians_do_not_mind_what_the_values_are(image: np.ndarray, size: int) -> None:
     """A rank commutes with every rising function: the same image in another dtype, stretched, gives the same ranks."""
 
