@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from imrestore_kernels.cuda import _launch
 
 import imrestore
@@ -55,3 +56,84 @@ def test_case(case: Case) -> None:
     getattr(oracles, case.filter)(image, **keywords).assert_matches(results[0])
     assert all(same_bits(results[0], other) for other in results[1:]), "the result depends on the order of the threads"
     assert same_bits(image, case.image()), "the input was written to"
+
+
+LARGE = (70, 150)  # several tiles of every kernel in both directions
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mean": ("mean", {"size": 3}),
+    "mean by axis": ("mean", {"size": (3, 70)}),
+    "gaussian": ("gaussian", {"sigma": 2}),
+    "gaussian by axis": ("gaussian", {"sigma": (9, 1)}),
+    "median strip": ("median", {"size": 5}),
+    "median gather": ("median", {"footprint": np.eye(3, dtype=bool)}),
+    "median bitset": ("median", {"size": 11}),
+    "median bitset in scratch": ("median", {"size": (45, 63)}),
+    "median select": ("median", {"footprint": np.tri(9, dtype=bool)}),
+}
+
+
+@pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize("order", ["reverse", "shuffled"])
+@pytest.mark.parametrize("name", CALLS)
+def test_one_block_alone_makes_the_whole_picture(name: str, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limits of a grid blocks go on with further tiles, in the shared memory of their last one."""
+    filter_name, keywords = CALLS[name]
+    image = np.random.default_rng(2).integers(0, 256, (2, *LARGE), np.uint8)
+    many, _ = run(filter_name, image, order, axes=(1, 2), **keywords)
+    monkeypatch.setattr(_launch, "GRID_LIMITS", (1, 1, 1))
+    one, _ = run(filter_name, image, order, axes=(1, 2), **keywords)
+    assert same_bits(one, many)
+
+
+def test_each_kernel_is_called_by_the_name_above(on_cuda: None) -> None:
+    image = np.zeros(LARGE, np.uint8)
+    kernels = {name: set(run(f, image, "forward", **keywords)[1]) for name, (f, keywords) in CALLS.items()}
+    assert kernels == {
+        "mean": {"mean_fused"},
+        "mean by axis": {"mean_line"},
+        "gaussian": {"gaussian_fused"},
+        "gaussian by axis": {"gaussian_line"},
+        "median strip": {"median_strip"},
+        "median gather": {"median_gather"},
+        "median bitset": {"median_bitset"},
+        "median bitset in scratch": {"median_bitset"},
+        "median select": {"median_select"},
+    }
+
+
+@pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+@pytest.mark.parametrize("size", [9, (3, 40), 50])
+def test_medians_of_tiles_with_many_ranks(size: int | tuple[int, int], dtype: str, order: str) -> None:
+    """Tiles of several thousand samples: more than one counter, sets of many words."""
+    image = (np.random.default_rng(4).random((60, 64)) * 250).astype(dtype)
+    image[20:30, 30:50] = image[0, 0]  # and a flat part
+    result, launches = run("median", image, order, size=size)
+    assert launches == ["median_bitset"]
+    np.testing.assert_array_equal(result, scipy.ndimage.median_filter(image, size))
+
+
+@pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize("size", [3, 11, 40])
+def test_a_sum_that_overflows_where_the_mean_does_not(size: int) -> None:
+    image = np.full((60, 150), 3e38, np.float32)
+    image[::3] *= -1
+    image[30, 70], image[31, 90], image[5, 5] = np.nan, np.inf, -np.inf
+    result, launches = run("mean", image, "forward", size=size)
+    assert launches == ["mean_fused"]
+    oracles.mean(image, size).assert_matches(result)
+
+
+@pytest.mark.usefixtures("on_cuda")
+def test_ranks_of_a_tile_with_masks_and_nans_in_every_order() -> None:
+    rng = np.random.default_rng(8)
+    image = rng.normal(0, 1, (70, 80)).astype(np.float32)
+    image[rng.random(image.shape) < 0.002] = np.nan
+    where = rng.random(image.shape) < 0.3
+    where[:25, :25] = False
+    keywords = {"size": 13, "where": where, "percentile": 30, "mode": "constant", "cval": 0.25}
+    results = [run("median", image, order, **keywords)[0] for order in ORDERS]
+    assert same_bits(results[0], results[1])
+    assert same_bits(results[0], results[2])
+    oracles.median(image, **keywords).assert_matches(results[0])

@@ -57,8 +57,7 @@ def _fused(
     tail: list[Any],
 ) -> None:
     rows, columns = (np.ones(1) if k is None else weights[k] for k in tiles.kept)
-    tile = tile_defines(tiles, acc.itemsize * (1 if where is None else 2))
-    defines = {**defines, **tile, "SIZE_Y": len(rows), "SIZE_X": len(columns)}
+    defines = {**defines, **tile_defines(tiles), "SIZE_Y": len(rows), "SIZE_X": len(columns)}
     tables = [upload(rows.astype(acc)), upload(columns.astype(acc))]
     numbers = [np.int64(n) for n in (tiles.outer, tiles.height, tiles.width, tiles.inner)]
     args = [src, dst, where_or_source(src, where), *tables, *numbers, *tail]
