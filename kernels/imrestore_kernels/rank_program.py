@@ -63,10 +63,10 @@ LARGE_SAMPLES = 441
 
 
 class _List(NamedTuple):
-    """A sorted list standing for ``count`` samples, of which ranks ``first .. first + len(values) - 1`` are kept."""
+    """A sorted list standing for ``samples`` samples, of which ranks ``first .. first + len(values) - 1`` are kept."""
 
     values: tuple[Source, ...]
-    count: int
+    samples: int
     first: int
 
     def at(self, dx: int) -> _List:
@@ -91,11 +91,11 @@ class _Planner:
         while len(pending) > 2 and _merge_size(tuple(len(item.values) for item in pending)) > self.largest_step:
             pending = sorted([self.join(pending[:2]), *pending[2:]], key=lambda item: len(item.values))
         if len(pending) == 2 and _merge_size(tuple(len(item.values) for item in pending)) > self.largest_step:
-            first, last = self.kept(pending[0].count + pending[1].count)
+            first, last = self.kept(pending[0].samples + pending[1].samples)
             below = pending[0].first + pending[1].first
             keep = range(first - below, last - below + 1) if out is None else range(self.rank - below, self.rank - below + 1)
             values = self.halved(pending[0].values, pending[1].values, keep.start, keep.stop, out)
-            return _List(values, pending[0].count + pending[1].count, first)
+            return _List(values, pending[0].samples + pending[1].samples, first)
         return self.step(pending, out)
 
     def halved(
@@ -152,7 +152,7 @@ class _Planner:
             for value in item.values:
                 sources.setdefault(value, len(sources))
         builder = _Builder(len(sources))
-        pending = [(item.count, item.first, [sources[v] for v in item.values]) for item in lists]
+        pending = [(item.samples, item.first, [sources[v] for v in item.values]) for item in lists]
         while len(pending) > 1:
             pending.sort(key=lambda entry: len(entry[2]))
             (count_a, first_a, a), (count_b, first_b, b), *rest = pending

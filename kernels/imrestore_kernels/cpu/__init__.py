@@ -3,8 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 
-def warmup_jobs() -> list[tuple[str, Callable[[], None]]]:
-    """Name and builder of every kernel worth compiling ahead."""
-    return []
+def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
+    """Name and builder of every kernel worth compiling ahead: the common windows and dtypes, and all general kernels.
+
+    Networks and integer means are made for one window each; other windows than these compile at their first call.
+    """
+    import numpy as np
+
+    from imrestore_kernels.cpu import _rank_select, _separable, gaussian, mean, median
+    from imrestore_kernels.cpu._rank_bitset import bitset_kernel
+
+    jobs: list[tuple[str, Callable[[], object]]] = []
+    for dtype in map(np.dtype, ("uint8", "uint16", "int16", "float32", "float64")):
+        shape = (1, 64, 64, 1)
+        box = (3, 5, 7, 9, 15, 31) if dtype in (np.uint8, np.uint16) else (3,)
+        jobs += [
+            (f"mean {k}x{k} {dtype}", partial(mean.plan, shape, dtype, (k, k), 0, 0)) for k in box
+        ]  # one float kernel serves all windows
+        taps = (np.ones(3) / 3, np.ones(3) / 3)
+        jobs.append((f"gaussian {dtype}", partial(gaussian.plan, shape, dtype, taps, 0, 0)))
+        ranks = (3, 5, 7, 9, 11, 15) if dtype == np.uint8 else (3, 5, 7) if dtype in (np.uint16, np.float32) else (3,)
+        jobs += [
+            (f"median {k}x{k} {dtype}", partial(median.plan, shape, dtype, (k, k), k * k // 2, 0, 0)) for k in ranks
+        ]
+        jobs.append((f"selection {dtype}", partial(_rank_select.select_kernel, dtype)))
+    jobs += [(f"bit set {dtype}", partial(bitset_kernel, np.dtype(dtype))) for dtype in ("uint8", "uint16", "float32")]
+    jobs += [(f"separable sums {dtype}", partial(_separable.pass_kernel, np.dtype(dtype))) for dtype in ("int64", "float64")]
+    return jobs

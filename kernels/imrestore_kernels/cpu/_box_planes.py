@@ -134,7 +134,7 @@ def _finish(source: str, dtype: np.dtype[Any], by: Division, taps: int) -> Any:
         total = code.widen(rows[0], wide)
         for row in rows[1:]:
             total = code.builder.add(total, code.widen(row, wide))
-        return _unsigned(code, code.narrow(_divided(code, total, *scalars, by), dtype.str[1:]), dtype)
+        return _unsigned(code, code.narrow(_divided(code, total, scalars[0], scalars[1], by), dtype.str[1:]), dtype)
 
     scalars = {0: [types.uint16, types.uint16], 1: [types.float32, types.uint32], 2: [types.float64, types.uint32]}[by.way]
     sources = [source] if taps else [source, source]

@@ -155,7 +155,7 @@ def cache_directory() -> Path | None:
     return _store.path
 
 
-class _KernelCache(_Cache):
+class _KernelCache(_Cache):  # type: ignore[misc]
     """Numba's cache interface over :class:`_Store`, for one kernel."""
 
     def __init__(self, name: str) -> None:

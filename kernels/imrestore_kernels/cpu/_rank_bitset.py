@@ -30,7 +30,7 @@ _border_index = inline(border_index)
 BLOCK = 128
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def _popcount(_typing: Any, word: Any) -> Any:
     """Number of bits set in a uint64."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,6 @@ from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._pool import run_rows
 
 Array = np.ndarray[Any, Any]
-
-_kernels: dict[str, Any] = {}
 
 
 @inline
@@ -107,6 +106,18 @@ def _rank_rows(
                     dst[target] = _select(values, count, min(int(count * percentile / 100.0), count - 1))
 
 
+@lru_cache(maxsize=16)
+def select_kernel(dtype: np.dtype[Any]) -> Any:
+    """Kernel over the lines of an image of one dtype."""
+    value = from_dtype(dtype)
+    read = types.Array(value, 1, "C", readonly=True)
+    i64 = types.int64[::1]
+    return compile_rows(
+        _rank_rows, f"rank_select_{dtype}", read, value[::1], types.Array(types.uint8, 1, "C", readonly=True), types.boolean,
+        i64, i64, i64, types.int64[:, ::1], types.intp, types.float64, value, types.boolean, value, types.intp, types.intp,
+    )  # fmt: skip
+
+
 def rank_select(
     src: Array, dst: Array, footprint: Array, rank: int, percentile: float, mode: int, cval: Any,
     where: Array | None, pad_counts: bool,
@@ -127,21 +138,11 @@ def rank_select(
     inner = src.shape[-1]
     strides = [int(np.prod(src.shape[a + 1 :])) for a in range(1, src.ndim - 1)]
     offsets = np.ascontiguousarray(np.argwhere(footprint), np.int64)
-    value = from_dtype(src.dtype)
-    name = f"rank_select_{src.dtype}"
-    if name not in _kernels:
-        read = types.Array(value, 1, "C", readonly=True)
-        i64 = types.int64[::1]
-        _kernels[name] = compile_rows(
-            _rank_rows, name, read, value[::1], types.Array(types.uint8, 1, "C", readonly=True), types.boolean,
-            i64, i64, i64, types.int64[:, ::1], types.intp, types.float64, value, types.boolean, value,
-            types.intp, types.intp,
-        )  # fmt: skip
     mask = np.zeros(1, np.uint8) if where is None else where.reshape(-1)
     lines = src.shape[0] * int(np.prod(spatial[:-1]))
     scalar = src.dtype.type
     run_rows(
-        _kernels[name],
+        select_kernel(src.dtype),
         (
             src.reshape(-1), dst.reshape(-1), mask, where is not None, np.concatenate(maps).astype(np.int64),
             np.array([*starts, *spatial], np.int64), np.array([*strides, inner, int(np.prod(src.shape[1:]))], np.int64),

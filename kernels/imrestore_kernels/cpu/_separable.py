@@ -28,7 +28,7 @@ def _axis_pass(
     src: Array, dst: Array, weights: Array, left: int, mode: int, outside: Any, start: int, stop: int
 ) -> None:
     """Weighted sums along the middle axis of (lines, n, inner); "rows" are lines times column chunks."""
-    lines, n, inner = src.shape
+    _, n, inner = src.shape
     k = weights.size
     chunks = (inner + CHUNK - 1) // CHUNK
     pad_rows = np.empty((n + k - 1) * min(inner, CHUNK), src.dtype)
@@ -58,7 +58,8 @@ def _axis_pass(
                 dst[line, i, b0 + b] = out[i * width + b]
 
 
-def _pass_kernel(dtype: np.dtype[Any]) -> Any:
+def pass_kernel(dtype: np.dtype[Any]) -> Any:
+    """Kernel for sums along one axis in int64 or float64."""
     name = f"axis_pass_{dtype}"
     if name not in _kernels:
         value = types.int64 if dtype == np.int64 else types.float64
@@ -70,13 +71,13 @@ def _pass_kernel(dtype: np.dtype[Any]) -> Any:
     return _kernels[name]
 
 
-def separable_sum(values: Array, weights: tuple[Array, ...], mode: int, outside: float | int) -> Array:
+def separable_sum(values: Array, weights: tuple[Array, ...], mode: int, outside: Any) -> Array:
     """Windowed weighted sums over axes 1 .. n of (outer, s_1 .. s_n, inner) values in float64 or int64.
 
     In constant mode a sample outside is ``outside``; a later pass sees it weighted by the passes before it.
     """
     shape = values.shape
-    kernel = _pass_kernel(values.dtype)
+    kernel = pass_kernel(values.dtype)
     for axis, w in enumerate(weights, start=1):
         w = np.ascontiguousarray(w, values.dtype)
         src = np.ascontiguousarray(values).reshape(

@@ -47,9 +47,6 @@ class _Code:
         self.scalar = _float(compute)
         self.lanes = 64 // compute.itemsize
         self.vector = ir.VectorType(self.scalar, self.lanes)
-        name = f"llvm.fma.v{self.lanes}f{8 * compute.itemsize}"
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        self._fma = cgutils.get_or_insert_function(builder.module, kind, name)
 
     def constant(self, value: int) -> Any:
         return ir.Constant(_INT, value)
@@ -76,13 +73,30 @@ class _Code:
     def store(self, value: Any, address: Any) -> None:
         self.builder.store(value, self.pointer(address, value.type)).align = 1
 
+    def zeros(self) -> list[Any]:
+        """A chain of sums: VECTORS places that LLVM keeps in registers, set to zero here."""
+        zero = ir.Constant(self.vector, None)
+        places = [cgutils.alloca_once_value(self.builder, zero) for _ in range(VECTORS)]
+        for place in places:
+            self.builder.store(zero, place)
+        return places
+
+    def splat(self, value: Any) -> Any:
+        """A number in every lane."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        one = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, undefined, lanes)
+
     def weight(self, address: Any) -> Any:
         """A weight in every lane."""
-        b = self.builder
-        value = b.load(self.pointer(address, self.scalar))
-        one = b.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return b.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), zeros)
+        return self.splat(self.builder.load(self.pointer(address, self.scalar)))
+
+    def call(self, name: str, *values: Any) -> Any:
+        """One of LLVM's own functions on vectors of the compute type."""
+        kind = ir.FunctionType(self.vector, [self.vector] * len(values))
+        suffix = f"v{self.lanes}f{8 * self.compute.itemsize}"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{suffix}"), values)
 
     def fetch(self, address: Any) -> None:
         """Ask for the cache line at an address, which need not exist."""
@@ -92,7 +106,7 @@ class _Code:
         self.builder.call(function, [pointer, *(ir.Constant(number, v) for v in (0, 3, 1))])
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        return self.builder.call(self._fma, [a, b, c])
+        return self.call("fma", a, b, c)
 
     def add(self, a: Any, b: Any) -> Any:
         return self.builder.add(a, b)
@@ -113,7 +127,8 @@ def weighted_rows(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
     """
     size = compute.itemsize
 
-    def body(code: _Code, table: Any, taps: Any, weights: Any, out: Any, stride: Any, n: Any, ahead: Any, rows: int) -> None:
+    def body(code: _Code, args: list[Any], rows: int) -> None:
+        table, taps, weights, out, stride, n, ahead = args
         b = code.builder
         zero = code.constant(0)
         half = b.udiv(taps, code.constant(2))
@@ -130,18 +145,13 @@ def weighted_rows(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
                     code.fetch(code.add(after, code.constant(line)))
 
             def chain() -> list[list[Any]]:
-                places = [[cgutils.alloca_once_value(b, ir.Constant(code.vector, None)) for _ in range(VECTORS)] for _ in range(rows)]
-                for row in places:
-                    for place in row:
-                        b.store(ir.Constant(code.vector, None), place)
-                return places
+                return [code.zeros() for _ in range(rows)]
 
             def tap(sums: list[list[Any]], t: Any, outputs: range) -> None:
                 """Row ``t`` of the table adds to some outputs: to output j with weight t - j."""
                 address = code.add(b.load(b.gep(table, [t])), offset)
-                values = [
-                    code.load(code.add(address, code.constant(v * code.lanes * dtype.itemsize)), dtype) for v in range(VECTORS)
-                ]
+                steps = [code.constant(v * code.lanes * dtype.itemsize) for v in range(VECTORS)]
+                values = [code.load(code.add(address, step), dtype) for step in steps]
                 for j in outputs:
                     weight = code.weight(code.add(weights, code.mul(b.sub(t, code.constant(j)), size)))
                     for v in range(VECTORS):
@@ -179,12 +189,12 @@ def weighted_rows(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
         table = context.make_array(signature.args[0])(context, builder, args[0]).data
         with builder.if_else(args[6]) as (several, one):
             with several:
-                body(code, table, *args[1:6], args[7], rows=ROWS)
+                body(code, [table, *args[1:6], args[7]], ROWS)
             with one:
-                body(code, table, *args[1:6], args[7], rows=1)
+                body(code, [table, *args[1:6], args[7]], 1)
         return context.get_dummy_value()
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def sums(_typing: Any, _rows: Any, _taps: Any, _weights: Any, _out: Any, _stride: Any, _n: Any, _together: Any, _ahead: Any) -> Any:
         table = types.Array(types.int64, 1, "C")
         return types.void(table, *[types.intp] * 5, types.boolean, types.intp), generate
@@ -193,30 +203,32 @@ def weighted_rows(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
 
 
 def _to_image(code: _Code, value: Any, dtype: np.dtype[Any], low: float, high: float) -> Any:
-    """Round half to even, saturate, and narrow to the image's dtype."""
+    """From half the sum to a value of the image's dtype: rounded half to even, saturated, narrowed."""
     b = code.builder
     if dtype.kind == "f":
-        return value
-    lanes, bits = code.lanes, 8 * code.compute.itemsize
-    unary = ir.FunctionType(code.vector, [code.vector])
-    binary = ir.FunctionType(code.vector, [code.vector] * 2)
-    suffix = f"v{lanes}f{bits}"
-    rint = cgutils.get_or_insert_function(b.module, unary, f"llvm.rint.{suffix}")
-    least = cgutils.get_or_insert_function(b.module, binary, f"llvm.minnum.{suffix}")
-    most = cgutils.get_or_insert_function(b.module, binary, f"llvm.maxnum.{suffix}")
-    value = b.call(rint, [value])
-    value = b.call(most, [b.call(least, [value, ir.Constant(code.vector, [high] * lanes)]), ir.Constant(code.vector, [low] * lanes)])
-    kind = ir.VectorType(ir.IntType(8 * dtype.itemsize), lanes)
+        # Half sums of finite pixels are finite. Where rounded weights add up to a little more than one the whole may not be:
+        # it then is the largest number, and only an infinite half sum stays infinite.
+        largest = code.splat(ir.Constant(code.scalar, float(np.finfo(dtype).max) / 2))
+        size = code.call("fabs", value)
+        over = b.and_(b.fcmp_ordered(">", size, largest), b.fcmp_ordered("<", size, code.splat(ir.Constant(code.scalar, np.inf))))
+        value = b.select(over, code.call("copysign", largest, value), value)
+        return b.fadd(value, value)
+    value = code.call("rint", value)
+    if dtype.itemsize > 1:  # weights are not negative and add up to one within rounding: a byte cannot overflow
+        value = code.call("minnum", value, code.splat(ir.Constant(code.scalar, high)))
+        value = code.call("maxnum", value, code.splat(ir.Constant(code.scalar, low)))
+    kind = ir.VectorType(ir.IntType(8 * dtype.itemsize), code.lanes)
     if dtype.itemsize == 4:
         return b.fptoui(value, kind) if dtype.kind == "u" else b.fptosi(value, kind)
-    return b.trunc(b.fptosi(value, ir.VectorType(ir.IntType(32), lanes)), kind)
+    return b.trunc(b.fptosi(value, ir.VectorType(ir.IntType(32), code.lanes)), kind)
 
 
 @cache
 def weighted_shifts(dtype: np.dtype[Any]) -> Any:
     """``f(row, taps, weights, inner, out, n, near, masks)``: sums along a row of compute-type values, rounded to the dtype.
 
-    Output x is the sum of ``weights[t] * row[x + t * inner]``. At least one `block` is read and written. For 8-bit integers
+    Output x is the sum of ``weights[t] * row[x + t * inner]``, and twice that for floats: their rows hold half sums, which
+    cannot overflow. At least one `block` is read and written. For 8-bit integers
     the result is whether some value lies further than ``near`` from a whole number, so close to a tie that float32 cannot
     decide it; ``masks`` then holds 16 bits for every vector, those of a block at ``min(x, n - block)`` together.
     """
@@ -236,12 +248,7 @@ def weighted_shifts(dtype: np.dtype[Any]) -> Any:
         flags = ir.VectorType(ir.IntType(1), code.lanes)
         risky = cgutils.alloca_once_value(b, ir.Constant(flags, None))
         if checked:
-            threshold = b.insert_element(ir.Constant(code.vector, ir.Undefined), b.fptrunc(near, code.scalar), ir.Constant(ir.IntType(32), 0))
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), code.lanes), [0] * code.lanes)
-            threshold = b.shuffle_vector(threshold, ir.Constant(code.vector, ir.Undefined), zeros)
-            unary = ir.FunctionType(code.vector, [code.vector])
-            rint = cgutils.get_or_insert_function(b.module, unary, f"llvm.rint.v{code.lanes}f32")
-            absolute = cgutils.get_or_insert_function(b.module, unary, f"llvm.fabs.v{code.lanes}f32")
+            threshold = code.splat(b.fptrunc(near, code.scalar))
         with cgutils.for_range_slice(b, zero, n, code.constant(width), _INT) as (x, _):
             at = b.select(b.icmp_signed("<", x, last), x, last)
             first = code.add(row, code.mul(at, compute.itemsize))
@@ -254,9 +261,7 @@ def weighted_shifts(dtype: np.dtype[Any]) -> Any:
 
             chains = []
             for way in (1, -1):  # from the first and from the last tap towards the middle one
-                sums = [cgutils.alloca_once_value(b, ir.Constant(code.vector, None)) for _ in range(VECTORS)]
-                for place in sums:
-                    b.store(ir.Constant(code.vector, None), place)
+                sums = code.zeros()
                 with cgutils.for_range_slice(b, zero, half, code.constant(1), _INT) as (t, _):
                     tap(sums, t if way == 1 else b.sub(b.sub(taps, code.constant(1)), t))
                 chains.append(sums)
@@ -267,7 +272,7 @@ def weighted_shifts(dtype: np.dtype[Any]) -> Any:
             for v, place in enumerate(sums):
                 value = b.load(place)
                 if checked:
-                    away = b.call(absolute, [b.fsub(value, b.call(rint, [value]))])
+                    away = code.call("fabs", b.fsub(value, code.call("rint", value)))
                     close = b.fcmp_ordered(">", away, threshold)
                     b.store(b.or_(b.load(risky), close), risky)
                     word = code.add(masks, code.add(b.udiv(x, code.constant(code.lanes // 2)), code.constant(2 * v)))
@@ -277,7 +282,7 @@ def weighted_shifts(dtype: np.dtype[Any]) -> Any:
         bits = ir.IntType(code.lanes)
         return b.icmp_unsigned("!=", b.bitcast(b.load(risky), bits), ir.Constant(bits, 0))
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def sums(
         _typing: Any, _row: Any, _taps: Any, _weights: Any, _inner: Any, _out: Any, _n: Any, _near: Any, _masks: Any
     ) -> Any:

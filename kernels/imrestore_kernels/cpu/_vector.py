@@ -33,7 +33,7 @@ def lanes(dtype: np.dtype[Any]) -> int:
     return VECTOR_BYTES // dtype.itemsize
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def data_address(_typing: Any, array: Any) -> Any:
     """Address of an array's first element; the caller keeps the array alive."""
 
@@ -44,7 +44,7 @@ def data_address(_typing: Any, array: Any) -> Any:
     return types.intp(array), generate
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def copy_bytes(_typing: Any, target: Any, source: Any, count: Any) -> Any:
     """memcpy between two addresses."""
 
@@ -56,7 +56,7 @@ def copy_bytes(_typing: Any, target: Any, source: Any, count: Any) -> Any:
     return types.intp(types.intp, types.intp, types.intp), generate
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def maybe_nan(_typing: Any, array: Any, at: Any, count: Any) -> Any:
     """Whether there is a NaN in ``array[at : at + count]``, the last vector rounded up: the array must go on that far."""
 
@@ -131,20 +131,20 @@ class _NetworkFunctions:
 
         def value(number: int) -> Any:
             if number not in values:  # inputs are loaded where they are first needed
-                values[number] = self._load(builder, *ins[number], at)
+                values[number] = self._load(builder, ins[number], at)
             return values[number]
 
         compare = self._compare(builder)
         rows = {number: row for row, number in enumerate(network.outputs)}
         for number in network.outputs:
             if number < network.inputs:  # a value that is passed on as it is
-                self._store(builder, value(number), *outs[rows[number]], at)
+                self._store(builder, value(number), outs[rows[number]], at)
         for i, (name, a, b) in enumerate(network.ops, start=network.inputs):
             left, right = value(a), value(b)
             less = compare(left, right)
             values[i] = builder.select(less, left, right) if name == "min" else builder.select(less, right, left)
             if i in rows:
-                self._store(builder, values[i], *outs[rows[i]], at)
+                self._store(builder, values[i], outs[rows[i]], at)
 
     def _compare(self, builder: ir.IRBuilder) -> Any:
         if self._dtype.kind == "f":
@@ -153,17 +153,18 @@ class _NetworkFunctions:
             return lambda a, b: builder.icmp_signed("<", a, b)
         return lambda a, b: builder.icmp_unsigned("<", a, b)
 
-    def _address(self, builder: ir.IRBuilder, pointer: Any, offset: int, at: Any) -> Any:
+    def _address(self, builder: ir.IRBuilder, place: tuple[Any, int], at: Any) -> Any:
+        pointer, offset = place
         moved = builder.gep(pointer, [builder.add(at, ir.Constant(_INT, offset))])
         return builder.bitcast(moved, self._vector.as_pointer())
 
-    def _load(self, builder: ir.IRBuilder, pointer: Any, offset: int, at: Any) -> Any:
-        loaded = builder.load(self._address(builder, pointer, offset, at))
+    def _load(self, builder: ir.IRBuilder, place: tuple[Any, int], at: Any) -> Any:
+        loaded = builder.load(self._address(builder, place, at))
         loaded.align = 1
         return loaded
 
-    def _store(self, builder: ir.IRBuilder, value: Any, pointer: Any, offset: int, at: Any) -> None:
-        builder.store(value, self._address(builder, pointer, offset, at)).align = 1
+    def _store(self, builder: ir.IRBuilder, value: Any, place: tuple[Any, int], at: Any) -> None:
+        builder.store(value, self._address(builder, place, at)).align = 1
 
 
 class _Run(NamedTuple):
@@ -231,7 +232,7 @@ def program_runner(program: Program, dtype: np.dtype[Any], stride: int) -> Any:
             builder.call(functions.get(step.network, *lengths), [count, clamp, *pointers])
         return context.get_dummy_value()
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def run(_typing: Any, _buffers: Any, _start: Any, _rows: Any, _outs: Any, _n: Any, _inner: Any) -> Any:
         return call, generate
 

@@ -29,7 +29,7 @@ def gaussian(
         if src.dtype == np.float16:
             wide = np.empty(src.shape, np.float32)
             gaussian(src.astype(np.float32), wide, weights, mode, cval)
-            with np.errstate(over="ignore"):
+            with np.errstate(all="ignore"):
                 dst[...] = wide
             return
         planned = plan(src.shape, src.dtype, weights, mode, cval)
@@ -44,7 +44,7 @@ def _gaussian_any(
 ) -> None:
     total, valid = masked_sums(src, weights, mode, cval, where, pad)
     if valid is not None:
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):
             total = np.where(valid > 0, total / valid, np.nan)
     round_to(total, dst)
 
@@ -61,11 +61,13 @@ def plan(
     else:
         down64, along64 = (np.ones(1), weights[0]) if shape[-1] == 1 else (weights[0], np.ones(1))
     compute = compute_type(dtype)
-    down, along = down64.astype(compute), along64.astype(compute)
+    # Floats are summed at half their size, so that no sum of finite pixels overflows; the last step doubles.
+    half = 0.5 if dtype.kind == "f" else 1.0
+    down, along = (half * down64).astype(compute), along64.astype(compute)
     rows = outer * height
     cost = (down.size / 2 + along.size) * 0.3 + 4.0
     work = rows * (width * inner * compute.itemsize / 64 + 4) * cost
-    outside = compute.type(down64.sum() * cval)
+    outside = compute.type(half * down64.sum() * cval)
     near = 0.5 - _rounding_bound(down64, along64, dtype)
     extra = (height, inner, down, along, down64, along64, mode, dtype.type(cval), outside, near)
     return RowPlan(planes_kernel(dtype), extra, rows, width * inner, work, 4 * ROWS)

@@ -31,7 +31,7 @@ def mean(
         if src.dtype == np.float16:
             wide = np.empty(src.shape, np.float32)
             mean(src.astype(np.float32), wide, size, mode, cval)
-            with np.errstate(over="ignore"):
+            with np.errstate(all="ignore"):
                 dst[...] = wide
             return
         planned = plan(src.shape, src.dtype, size, mode, cval)

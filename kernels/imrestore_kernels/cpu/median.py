@@ -69,7 +69,7 @@ def plan(
     (outer, height, width, inner), (rows, columns) = as_planes(shape, size)
     if inner > MAX_INNER:
         return None
-    kernel, outputs, ns_per_vector = _network(rows, columns, rank, np.dtype(np.uint8) if dtype == bool else dtype)
+    kernel, outputs, ns_per_vector = _network(rows, columns, rank, dtype)
     total = outer * height
     work = total * (width * inner * dtype.itemsize / 64 + 2) * ns_per_vector
     return RowPlan(kernel, (height, inner, mode, dtype.type(cval)), total, width * inner, work, -(-16 // outputs) * outputs)
