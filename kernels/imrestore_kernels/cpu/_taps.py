@@ -195,7 +195,9 @@ def weighted_rows(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
         return context.get_dummy_value()
 
     @intrinsic
-    def sums(_typing: Any, _rows: Any, _taps: Any, _weights: Any, _out: Any, _stride: Any, _n: Any, _together: Any, _ahead: Any) -> Any:
+    def sums(
+        _typing: Any, _rows: Any, _taps: Any, _weights: Any, _out: Any, _stride: Any, _n: Any, _together: Any, _ahead: Any
+    ) -> Any:
         table = types.Array(types.int64, 1, "C")
         return types.void(table, *[types.intp] * 5, types.boolean, types.intp), generate
 
@@ -210,7 +212,8 @@ def _to_image(code: _Code, value: Any, dtype: np.dtype[Any], low: float, high: f
         # it then is the largest number, and only an infinite half sum stays infinite.
         largest = code.splat(ir.Constant(code.scalar, float(np.finfo(dtype).max) / 2))
         size = code.call("fabs", value)
-        over = b.and_(b.fcmp_ordered(">", size, largest), b.fcmp_ordered("<", size, code.splat(ir.Constant(code.scalar, np.inf))))
+        infinite = code.splat(ir.Constant(code.scalar, float("inf")))
+        over = b.and_(b.fcmp_ordered(">", size, largest), b.fcmp_ordered("<", size, infinite))
         value = b.select(over, code.call("copysign", largest, value), value)
         return b.fadd(value, value)
     value = code.call("rint", value)

@@ -13,7 +13,7 @@ import numpy as np
 from imrestore_kernels.cpu._plan import RowPlan, as_planes
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._rank_bitset import bitset_kernel, blocks
-from imrestore_kernels.cpu._rank_networks import network_kernel
+from imrestore_kernels.cpu._rank_networks import flat_kernel, network_kernel
 from imrestore_kernels.cpu._rank_select import rank_select
 from imrestore_kernels.rank_program import inlined_program
 
@@ -21,6 +21,9 @@ Array = np.ndarray[Any, Any]
 
 #: Largest window for networks: beyond 33 x 33 they take more than two or three seconds to compile.
 NETWORK_SAMPLES = 1089
+#: Images with rows of up to this many bytes are filtered as one long row, if the window has few rows: what neighbouring rows
+#: share is lost, so windows of many rows are better off row by row.
+FLAT_BYTES, FLAT_ROWS, FLAT_CAPACITY = 512, 5, 8192
 #: Rows are read up to this many values per pixel apart; images with more channels are filtered channel by channel.
 MAX_INNER = 8
 
@@ -69,10 +72,14 @@ def plan(
     (outer, height, width, inner), (rows, columns) = as_planes(shape, size)
     if inner > MAX_INNER:
         return None
+    total, values = outer * height, width * inner
+    vectors = total * (values * dtype.itemsize / 64 + 2)
+    extra = (height, inner, mode, dtype.type(cval))
+    if rows <= FLAT_ROWS and values * dtype.itemsize <= FLAT_BYTES:
+        kernel = flat_kernel(rows, columns, rank, dtype, FLAT_CAPACITY // dtype.itemsize)
+        return RowPlan(kernel, extra, total, values, vectors * (2.0 + rows * columns), 32)
     kernel, outputs, ns_per_vector = _network(rows, columns, rank, dtype)
-    total = outer * height
-    work = total * (width * inner * dtype.itemsize / 64 + 2) * ns_per_vector
-    return RowPlan(kernel, (height, inner, mode, dtype.type(cval)), total, width * inner, work, -(-16 // outputs) * outputs)
+    return RowPlan(kernel, extra, total, values, vectors * ns_per_vector, -(-16 // outputs) * outputs)
 
 
 def _by_bitset(src: Array, dst: Array, size: tuple[int, ...], rank: int, mode: int, cval: float | int) -> None:
