@@ -18,6 +18,7 @@ from tests.cases import FLOATS, INTEGERS, MODE_ALIASES, MODES
 FILTERS = ("mean", "median", "gaussian")
 # Every window of every dtype is a kernel to compile: few of them where the property is not about dtypes.
 SOME = ("uint8", "int16", "float32")
+MANY = settings(max_examples=2 * settings.default.max_examples)
 LONGEST = {1: 200, 2: 24, 3: 8, 4: 5}
 SIDES = {1: 50, 2: 9, 3: 4, 4: 3}
 
@@ -108,19 +109,19 @@ def draw_rank(draw: st.DrawFn, filtered: int, keywords: dict[str, Any]) -> None:
         keywords["rank"] = draw(st.integers(-n, n - 1))
 
 
-@settings(max_examples=60)
+@MANY
 @given(call=calls("mean", INTEGERS + FLOATS))
 def test_mean_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
     check("mean", *call)
 
 
-@settings(max_examples=40)
+@MANY
 @given(call=calls("median", ("bool", *INTEGERS, *FLOATS)))
 def test_median_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
     check("median", *call)
 
 
-@settings(max_examples=60)
+@MANY
 @given(call=calls("gaussian", INTEGERS + FLOATS))
 def test_gaussian_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
     check("gaussian", *call)
