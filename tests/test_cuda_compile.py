@@ -67,7 +67,6 @@ CALLS: dict[str, tuple[Callable[..., None], tuple[int, ...], bool, tuple[Any, ..
     "mean-31": (mean, GREY, False, ((31, 31),)),
     "mean-9-where": (mean, GREY, True, ((9, 9),)),
     "mean-5-colour": (mean, COLOUR, False, ((5, 5),)),
-    "mean-volume": (mean, VOLUME, False, ((3, 3, 3),)),
     "mean-volume-where": (mean, VOLUME, True, ((3, 3, 3),)),
     "gaussian-r4": (gaussian, GREY, False, ([taps(4)] * 2,)),
     "gaussian-r8": (gaussian, GREY, False, ([taps(8)] * 2,)),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+import time
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -240,3 +244,66 @@ def test_the_text_is_complete_and_names_its_files() -> None:
     number = int(lines[restart].split()[1])
     original = _launch._file("median.cu").splitlines()
     assert lines[restart + 1] == original[number - 1]
+
+
+class FakeDevice:
+    """As much of CuPy as the backend needs, to see what it asks for."""
+
+    def __init__(self, number: int, entered: list[int]) -> None:
+        self.id = number
+        self.entered = entered
+
+    def __enter__(self) -> None:
+        self.entered.append(self.id)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class FakeArray:
+    def __init__(self, device: FakeDevice) -> None:
+        self.device = device
+
+
+def fake_cupy(log: dict[str, list[Any]]) -> types.ModuleType:
+    class RawModule:
+        def __init__(self, code: str, options: tuple[str, ...], backend: str) -> None:
+            time.sleep(0.02)  # long enough for the other threads to arrive
+            log["compiled"].append((code, options, backend))
+
+        def get_function(self, name: str) -> Callable[..., None]:
+            return lambda grid, block, args, shared_mem: log["launched"].append((name, grid, block, args, shared_mem))
+
+    module = types.ModuleType("cupy")
+    module.__dict__.update(RawModule=RawModule, ndarray=FakeArray)
+    return module
+
+
+def test_threads_share_one_compilation_per_text_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: dict[str, list[Any]] = {"compiled": [], "launched": []}
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(log))
+    entered: list[int] = []
+    arrays = [FakeArray(FakeDevice(n, entered)) for n in (0, 1)]
+
+    def work(n: int) -> None:
+        args = [arrays[n % 2], None, np.int64(n)]
+        _launch.launch("mean", "mean_line", (7, 1, 1), (256, 1, 1), args, {"T": "float"}, 64)
+
+    with _launch.use(_launch.CupyBackend()):
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(log["compiled"]) == 2  # one for each device
+    code, options, backend = log["compiled"][0]
+    assert code == _launch.source("mean", {"T": "float"})
+    assert options == _launch.OPTIONS
+    assert backend == "nvrtc"
+    assert sorted(entered) == [0] * 8 + [1] * 8
+    assert len(log["launched"]) == 16
+    for name, grid, block, args, shared_mem in log["launched"]:
+        assert (name, grid, block, shared_mem) == ("mean_line", (7, 1, 1), (256, 1, 1), 64)
+        assert args[0] is arrays[int(args[2]) % 2]
+        assert args[1] == 0
+        assert args[1].dtype == np.uint64  # a null pointer has the size of one

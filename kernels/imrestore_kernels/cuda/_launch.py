@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Protocol
 
@@ -77,7 +77,13 @@ def _kernels(stem: str) -> str:
 
 def source(stem: str, defines: Mapping[str, object]) -> str:
     """The complete text of ``stem.cu``: the macros, then the file with its headers inlined."""
-    return "".join(f"#define {name} {value}\n" for name, value in defines.items()) + _kernels(stem)
+    return _complete(stem, tuple(defines.items()))
+
+
+@lru_cache(maxsize=4096)
+def _complete(stem: str, defines: tuple[tuple[str, object], ...]) -> str:
+    """One object per text: its hash, by which the kernels are found again, is computed once."""
+    return "".join(f"#define {name} {value}\n" for name, value in defines) + _kernels(stem)
 
 
 def grid(x: int, y: int = 1, z: int = 1) -> Dim3:

@@ -72,19 +72,22 @@ struct Mean {
             return;
         }
         const long long size = axis.size;
-        if (size < G) {  // no sample is in all windows
-#pragma unroll
-            for (int g = 0; g < G; ++g) {
-                out[g] = load(g);
-                for (int j = 1; j < int(size); ++j) out[g] = out[g] + load(g + j);
-            }
-            return;
-        }
         Sum none;
         none.value = Acc(0);
 #if WHERE
         none.count = 0;
 #endif
+        if (size < G) {  // no sample is in all windows
+#pragma unroll
+            for (int g = 0; g < G; ++g) out[g] = none;
+            for (int i = 0; i < int(size) + G - 1; ++i) {
+                const Sum s = load(i);
+#pragma unroll
+                for (int g = 0; g < G; ++g)
+                    if (i >= g && i - g < int(size)) out[g] = out[g] + s;
+            }
+            return;
+        }
         out[G - 1] = none;
 #pragma unroll
         for (int g = G - 2; g >= 0; --g) out[g] = out[g + 1] + load(g);

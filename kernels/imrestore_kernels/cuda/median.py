@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -166,6 +166,7 @@ class BitsetPlan(NamedTuple):
     scratch_bytes: int  # per block; 0: all in shared memory
 
 
+@lru_cache(maxsize=1024)
 def _plan_bitset(picture: Picture, itemsize: int) -> BitsetPlan | None:
     """The smallest tiles whose outputs are worth their sorting; None for boxes beyond a few hundred samples a side."""
     key_bytes = 16 if itemsize == 8 else 8
