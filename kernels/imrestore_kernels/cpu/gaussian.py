@@ -63,11 +63,12 @@ def plan(
     compute = compute_type(dtype)
     # Floats are summed at half their size, so that no sum of finite pixels overflows; the last step doubles.
     half = 0.5 if dtype.kind == "f" else 1.0
-    down, along = (half * down64).astype(compute), along64.astype(compute)
+    with np.errstate(all="ignore"):  # weights far out may underflow to 0
+        down, along = (half * down64).astype(compute), along64.astype(compute)
+        outside = compute.type(half * down64.sum() * cval)
     rows = outer * height
     cost = (down.size / 2 + along.size) * 0.3 + 4.0
     work = rows * (width * inner * compute.itemsize / 64 + 4) * cost
-    outside = compute.type(half * down64.sum() * cval)
     near = 0.5 - _rounding_bound(down64, along64, dtype)
     extra = (height, inner, down, along, down64, along64, mode, dtype.type(cval), outside, near)
     return RowPlan(planes_kernel(dtype), extra, rows, width * inner, work, 4 * ROWS)
