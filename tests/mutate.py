@@ -97,7 +97,12 @@ SUITES: dict[str, list[list[str]]] = {
 EQUIVALENT: dict[tuple[str, str], str] = {}
 
 
-def suite(file: str) -> list[list[str]]:
+def suite(file: str, first: int | None = None) -> list[list[str]]:
+    """The first so many runs for a file."""
+    return all_runs(file)[:first]
+
+
+def all_runs(file: str) -> list[list[str]]:
     """What to run for a file: its own entry, or what its name and place suggest."""
     if file in SUITES:
         return SUITES[file]
@@ -181,13 +186,13 @@ def run_tests(scratch: Path, *arguments: str, timeout: float = TIMEOUT_S) -> tup
     return process.returncode, [line.split(" - ")[0].split(" ", 1)[1] for line in lines]
 
 
-def verdict(scratch: Path, mutant: Mutant, failing: list[str]) -> str:
+def verdict(scratch: Path, mutant: Mutant, failing: list[str], first: int | None) -> str:
     """Empty if the mutant survives, else what noticed it."""
     target = scratch / "tree" / mutant.file
     original = target.read_text()
     target.write_text(mutant.applied(original))
     try:
-        for arguments in suite(mutant.file):
+        for arguments in suite(mutant.file, first):
             status, failed = run_tests(scratch, "-x", *arguments, *(f"--deselect={test}" for test in failing))
             if status not in CONTENT:
                 return failed[0] if failed else "time ran out" if status == TIMED_OUT else f"exit status {status}"
@@ -196,10 +201,10 @@ def verdict(scratch: Path, mutant: Mutant, failing: list[str]) -> str:
         target.write_text(original)
 
 
-def failing_already(scratch: Path, files: list[str]) -> list[str]:
+def failing_already(scratch: Path, files: list[str], first: int | None) -> list[str]:
     """Tests that fail on the unbroken code: they cannot tell anything and are left out, loudly."""
     runs: list[list[str]] = []
-    for arguments in [a for file in files for a in suite(file)]:
+    for arguments in [a for file in files for a in suite(file, first)]:
         if arguments not in runs:
             runs.append(arguments)
     failing: list[str] = []
@@ -225,6 +230,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=60, help="mutants to try, 0 for all (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
     parser.add_argument("--only", action="append", default=[], metavar="PART", help="only paths that contain PART")
+    parser.add_argument("--first", type=int, help="only so many of the runs for a file: quicker, a lower bound")
     parser.add_argument("--list", action="store_true", help="count the mutants of each file and stop")
     parser.add_argument("--json", type=Path, help="write the results there too")
     options = parser.parse_args()
@@ -237,15 +243,16 @@ def main() -> None:
         scratch = Path(name)
         copy_tree(scratch)
         copy_cache(scratch)
-        report(mutants, scratch, failing_already(scratch, sorted({m.file for m in mutants})), options.json)
+        report(mutants, scratch, options.first, options.json)
 
 
-def report(mutants: list[Mutant], scratch: Path, failing: list[str], path: Path | None) -> None:
+def report(mutants: list[Mutant], scratch: Path, first: int | None, path: Path | None) -> None:
+    failing = failing_already(scratch, sorted({m.file for m in mutants}), first)
     rows = []
     for count, mutant in enumerate(mutants, 1):
         reason = EQUIVALENT.get((Path(mutant.file).name, mutant.shown))
         begun = time.monotonic()
-        why = "" if reason else verdict(scratch, mutant, failing)
+        why = "" if reason else verdict(scratch, mutant, failing, first)
         state = "equivalent" if reason else "killed" if why else "SURVIVED"
         rows.append({**mutant._asdict(), "state": state, "by": why, "seconds": round(time.monotonic() - begun, 1)})
         what = f"{mutant.file}:{mutant.line}  {mutant.shown}  {why or reason or ''}"
