@@ -58,7 +58,7 @@ def test_case(case: Case) -> None:
     assert same_bits(image, case.image()), "the input was written to"
 
 
-LARGE = (70, 150)  # several tiles of every kernel in both directions
+LARGE = (66, 140)  # several tiles of every kernel in both directions
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "mean": ("mean", {"size": 3}),
     "mean by axis": ("mean", {"size": (3, 70)}),
@@ -78,7 +78,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 def test_one_block_alone_makes_the_whole_picture(name: str, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limits of a grid blocks go on with further tiles, in the shared memory of their last one."""
     filter_name, keywords = CALLS[name]
-    image = np.random.default_rng(2).integers(0, 256, (2, *LARGE), np.uint8)
+    pictures = 1 if "bitset" in name else 2  # sorting is slow to emulate, and its tiles run along one axis of blocks
+    image = np.random.default_rng(2).integers(0, 256, (pictures, *LARGE), np.uint8)
     many, _ = run(filter_name, image, order, axes=(1, 2), **keywords)
     monkeypatch.setattr(_launch, "GRID_LIMITS", (1, 1, 1))
     one, _ = run(filter_name, image, order, axes=(1, 2), **keywords)
@@ -115,7 +116,7 @@ def test_medians_of_tiles_with_many_ranks(size: int | tuple[int, int], dtype: st
 
 
 @pytest.mark.usefixtures("on_cuda")
-@pytest.mark.parametrize("size", [3, 11, 40])
+@pytest.mark.parametrize("size", [3, 18])
 def test_a_sum_that_overflows_where_the_mean_does_not(size: int) -> None:
     image = np.full((60, 150), 3e38, np.float32)
     image[::3] *= -1
@@ -128,8 +129,8 @@ def test_a_sum_that_overflows_where_the_mean_does_not(size: int) -> None:
 @pytest.mark.usefixtures("on_cuda")
 def test_ranks_of_a_tile_with_masks_and_nans_in_every_order() -> None:
     rng = np.random.default_rng(8)
-    image = rng.normal(0, 1, (70, 80)).astype(np.float32)
-    image[rng.random(image.shape) < 0.002] = np.nan
+    image = rng.normal(0, 1, (45, 50)).astype(np.float32)
+    image[rng.random(image.shape) < 0.004] = np.nan
     where = rng.random(image.shape) < 0.3
     where[:25, :25] = False
     keywords = {"size": 13, "where": where, "percentile": 30, "mode": "constant", "cval": 0.25}
