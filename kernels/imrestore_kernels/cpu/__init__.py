@@ -15,6 +15,7 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
 
     from imrestore_kernels.cpu import _rank_select, _separable, gaussian, mean, median
     from imrestore_kernels.cpu._rank_bitset import bitset_kernel
+    from imrestore_kernels.cpu._rank_histogram import histogram_kernel
 
     jobs: list[tuple[str, Callable[[], object]]] = []
     for dtype in map(np.dtype, ("uint8", "uint16", "int16", "float32", "float64")):
@@ -30,6 +31,7 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
             (f"median {k}x{k} {dtype}", partial(median.plan, shape, dtype, (k, k), k * k // 2, 0, 0)) for k in ranks
         ]
         jobs.append((f"selection {dtype}", partial(_rank_select.select_kernel, dtype)))
-    jobs += [(f"bit set {dtype}", partial(bitset_kernel, np.dtype(dtype))) for dtype in ("uint8", "uint16", "float32")]
+    jobs.append(("histograms uint8", partial(histogram_kernel, np.dtype(np.uint8))))
+    jobs += [(f"bit set {dtype}", partial(bitset_kernel, np.dtype(dtype))) for dtype in ("uint16", "float32")]
     jobs += [(f"separable sums {dtype}", partial(_separable.pass_kernel, np.dtype(dtype))) for dtype in ("int64", "float64")]
     return jobs

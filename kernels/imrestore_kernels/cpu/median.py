@@ -1,7 +1,7 @@
 """Median and other ranks, on the CPU.
 
-Boxes of up to `NETWORK_SAMPLES` samples go through exchange networks, whatever the dtype; larger ones through a sliding
-set of ranks; footprints, masks and more than two axes through plain selection.
+Boxes of up to `NETWORK_SAMPLES` samples go through exchange networks, whatever the dtype; larger ones through column
+histograms (bytes) or a sliding set of ranks; footprints, masks and more than two axes through plain selection.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import numpy as np
 from imrestore_kernels.cpu._plan import RowPlan, as_planes
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._rank_bitset import bitset_kernel, blocks
+from imrestore_kernels.cpu._rank_histogram import MAX_SAMPLES, histogram_kernel
 from imrestore_kernels.cpu._rank_networks import flat_kernel, network_kernel
 from imrestore_kernels.cpu._rank_select import rank_select
 from imrestore_kernels.rank_program import inlined_program
 
 Array = np.ndarray[Any, Any]
 
-#: Largest window for networks: beyond 33 x 33 they take more than two or three seconds to compile.
-NETWORK_SAMPLES = 1089
+#: Largest window for networks. Bytes: the histograms take 12.8 ms a megapixel and core for every size, networks 5.2 for
+#: 21 x 21 and 16.8 for 31 x 31. Others: beyond 33 x 33 networks take more than two or three seconds to compile; float32 31 x 31
+#: takes 82 ms by networks, 120 by the bit set.
+NETWORK_SAMPLES, NETWORK_SAMPLES_OF_BYTES = 1089, 529
 #: Images with rows of up to this many bytes are filtered as one long row, if the window has few rows: what neighbouring rows
 #: share is lost, so windows of many rows are better off row by row.
 FLAT_BYTES, FLAT_ROWS, FLAT_CAPACITY = 512, 5, 8192
@@ -57,7 +60,7 @@ def median(
         if planned is not None:
             planned.run(src, dst)
         else:
-            _by_bitset(src, dst, size, rank, mode, cval)
+            _large(src, dst, size, rank, mode, cval)
         return
     cells = np.ones(size, bool) if footprint is None else footprint
     rank_select(src, dst, cells, rank, percentile, mode, cval, where, pad_counts)
@@ -67,7 +70,8 @@ def plan(
     shape: tuple[int, ...], dtype: np.dtype[Any], size: tuple[int, ...], rank: int, mode: int, cval: float | int
 ) -> RowPlan | None:
     """The kernel for a box of one or two filtered axes, or None where there is none."""
-    if len(size) > 2 or dtype == np.float16 or int(np.prod(size)) > NETWORK_SAMPLES:
+    limit = NETWORK_SAMPLES_OF_BYTES if dtype.itemsize == 1 else NETWORK_SAMPLES
+    if len(size) > 2 or dtype == np.float16 or int(np.prod(size)) > limit:
         return None
     (outer, height, width, inner), (rows, columns) = as_planes(shape, size)
     if inner > MAX_INNER:
@@ -82,11 +86,15 @@ def plan(
     return RowPlan(kernel, extra, total, values, vectors * ns_per_vector, -(-16 // outputs) * outputs)
 
 
-def _by_bitset(src: Array, dst: Array, size: tuple[int, ...], rank: int, mode: int, cval: float | int) -> None:
+def _large(src: Array, dst: Array, size: tuple[int, ...], rank: int, mode: int, cval: float | int) -> None:
+    """Boxes too large for networks: column histograms for bytes, a bit set of ranks for everything else."""
     (outer, height, width, inner), (rows, columns) = as_planes(src.shape, size)
     planes = (outer * height, width * inner)
     args = (src.reshape(planes), dst.reshape(planes), height, inner, rows, columns, rank, mode, src.dtype.type(cval))
-    run_rows(bitset_kernel(src.dtype), args, blocks(outer, height, width, inner), work=src.size * (rows + 40.0))
+    if src.dtype.itemsize == 1 and rows * columns <= MAX_SAMPLES:
+        run_rows(histogram_kernel(src.dtype), args, outer * height, src.size * 18.0, least_strip=2 * rows)
+    else:
+        run_rows(bitset_kernel(src.dtype), args, blocks(outer, height, width, inner), src.size * (rows + 40.0))
 
 
 def _network(rows: int, columns: int, rank: int, dtype: np.dtype[Any]) -> tuple[Any, int, float]:
