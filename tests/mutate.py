@@ -71,7 +71,9 @@ DISPATCH = [
     ["tests/test_bad_input.py", "tests/test_dask.py"],
 ]
 SUITES: dict[str, list[list[str]]] = {
-    "imrestore/_checks.py": [["tests/test_bad_input.py"], ["tests/test_num_threads.py"], *FILTERS[:2]],
+    "imrestore/_checks.py": [
+        ["tests/test_limits.py"], ["tests/test_bad_input.py", "tests/test_num_threads.py"], *FILTERS[:2],
+    ],
     "imrestore/_dispatch.py": DISPATCH,
     "imrestore/_blocks.py": [["tests/test_dask.py"]],
     "imrestore/_threads.py": [["tests/test_num_threads.py"]],
