@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from imrestore_kernels.cpu._box_planes import DIRECT, division, float_kernel, integer_kernel
+from imrestore_kernels.cpu._box_floats import float_kernel
+from imrestore_kernels.cpu._box_integers import DIRECT, division, integer_kernel
 from imrestore_kernels.cpu._plan import RowPlan, as_planes
 from imrestore_kernels.cpu._rounding import divide_half_even, divide_wide_half_even, round_to
 from imrestore_kernels.cpu._separable import masked_sums
