@@ -185,6 +185,7 @@ def flat_kernel(rows: int, columns: int, rank: int, dtype: np.dtype[Any], capaci
         width = src.shape[1]
         pitch = width + (columns - 1) * inner
         together = max(1, capacity // pitch)
+        together = (height + (height + together - 1) // together - 1) // ((height + together - 1) // together)
         # One array of values and one of numbers: on a 64x64 image each allocation is a tenth of a microsecond of two.
         padded_size = (together + rows) * pitch + stride - capacity + 2 * vector
         memory = np.empty((buffers + 1) * stride + padded_size + 2 * vector, src.dtype)

@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 NETWORK_SAMPLES, NETWORK_SAMPLES_OF_BYTES = 1089, 529
 #: Images with rows of up to this many bytes are filtered as one long row, if the window has few rows: what neighbouring rows
 #: share is lost, so windows of many rows are better off row by row.
-FLAT_BYTES, FLAT_ROWS, FLAT_CAPACITY = 512, 5, 8192
+FLAT_BYTES, FLAT_ROWS, FLAT_CAPACITY = 512, 5, 9216
 #: Rows are read up to this many values per pixel apart; images with more channels are filtered channel by channel.
 MAX_INNER = 8
 
