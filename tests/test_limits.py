@@ -35,8 +35,8 @@ LIMITS: dict[str, tuple[Callable[[Any], Any], str, dict[Any, Any], list[Any]]] =
     "sigma": (
         lambda v: _checks.gaussian_radii(v, 4.0, None, 2)[1],
         "sigma",
-        {0: (0, 0), 0.124: (0, 0), 0.125: (1, 1), 4095.87: (16383, 16383), (1, 2): (4, 8)},
-        [-1e-300, 4095.88, (0, 4095.88), (4095.88, 0), float("inf")],
+        {0: (0, 0), 0.124: (0, 0), 0.125: (1, 1), 4095.8749: (16383, 16383), (1, 2): (4, 8)},
+        [-1e-300, 4095.875, 4095.88, (0, 4095.88), (4095.88, 0), float("inf")],
     ),
     "truncate": (
         lambda v: _checks.gaussian_radii((2, 3), v, None, 2)[1],
