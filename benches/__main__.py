@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(markdown(Report.from_file(options.markdown)))
         return 0
     if options.readme:
-        write_into_readme(Report.from_file(options.readme), README)
+        write_into_readme(options.readme, README)
         return 0
     plan = Plan(threads=options.threads, quick=options.quick)
     report = run(options.suite or suites.DEFAULT, plan)

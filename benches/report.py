@@ -15,6 +15,8 @@ SCHEMA = 1
 README_BEGIN, README_END = "<!-- benches: begin -->", "<!-- benches: end -->"
 HEADERS = ("filter", "dtype", "ours ms", "spread", "best peer", "its ms", "ratio", "goal", "met", "% of copy", "equal")
 
+#: Average number of running programs before the first measurement from which on the table says so.
+BUSY_LOAD = 0.5
 TEXT_COLUMNS = ("filter", "dtype", "best peer", "goal", "note")
 
 
@@ -87,9 +89,11 @@ def machine_line(metadata: dict[str, Any]) -> str:
     versions = metadata["versions"]
     named = ", ".join(f"{name} {version}" for name, version in versions.items() if name not in ("imrestore", "torch"))
     changed = " with uncommitted changes" if metadata["uncommitted_changes"] else ""
+    load = metadata["load_before"]
+    shared = f" Other programs kept {load:.1f} cores busy." if load is not None and load > BUSY_LOAD else ""
     return (
         f"{metadata['cpu']}, {metadata['threads']} threads for everyone; copies {metadata['copy_gb_per_s']:.1f} GB/s. "
-        f"Python {metadata['python']}, {named}. Commit {metadata['commit']}{changed}, {metadata['date']}."
+        f"Python {metadata['python']}, {named}. Commit {metadata['commit']}{changed}, {metadata['date']}.{shared}"
     )
 
 
@@ -176,8 +180,13 @@ def relative_change(then: Row, now: Row) -> float:
     return then.ours.median / now.ours.median - 1
 
 
-def write_into_readme(report: Report, readme: Path) -> None:
+def readme_block(source: Path) -> str:
+    """The table of a run kept in benches/results, and which run that is."""
+    return f"{markdown(Report.from_file(source))}\n\nFrom `benches/results/{source.name}`."
+
+
+def write_into_readme(source: Path, readme: Path) -> None:
     text = readme.read_text()
     head, rest = text.split(README_BEGIN)
     _, tail = rest.split(README_END)
-    readme.write_text(f"{head}{README_BEGIN}\n{markdown(report)}\n{README_END}{tail}")
+    readme.write_text(f"{head}{README_BEGIN}\n{readme_block(source)}\n{README_END}{tail}")

@@ -22,7 +22,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        return 0.6 if self.quick else 3.0
+        return 0.6 if self.quick else 2.0
 
     @property
     def rounds(self) -> tuple[int, int]:

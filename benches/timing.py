@@ -95,7 +95,7 @@ def compare(
     *,
     seconds: float = 2.0,
     rounds: tuple[int, int] = (5, 100),
-    longest: float = 0.5,
+    longest: float = 0.25,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
     """Time the contenders against each other.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from benches import expected
 from benches.__main__ import main
 from benches.pictures import picture
-from benches.report import README_BEGIN, README_END, Report, compare_reports, markdown, write_into_readme
+from benches.report import README_BEGIN, README_END, Report, compare_reports, markdown, readme_block, write_into_readme
 from benches.rows import Goal, Row
 from benches.suites import DEFAULT, NAMES
 from benches.timing import Timing
@@ -51,6 +52,7 @@ def report(*rows: Row) -> Report:
         "uncommitted_changes": False,
         "python": "3.11.7",
         "cpu": "some processor",
+        "load_before": 0.1,
         "threads": 2,
         "copy_gb_per_s": 20.0,
         "versions": {"numpy": "2.4.6"},
@@ -217,12 +219,28 @@ def test_compare_ends_with_its_verdict(tmp_path, capsys, opencv, code):
 def test_the_table_goes_between_the_marks_of_the_readme(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{README_BEGIN}\nold\n{README_END}\nafter\n")
-    write_into_readme(report(row(2.0, 5.0)), readme)
+    source = tmp_path / "run.json"
+    source.write_text(report(row(2.0, 5.0)).to_json())
+    write_into_readme(source, readme)
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
     assert "1 of 1 goals met" in text
+
+
+def test_the_readme_shows_the_run_it_names():
+    text = (ROOT / "README.md").read_text()
+    block = text.split(README_BEGIN)[1].split(README_END)[0].strip()
+    (name,) = re.findall(r"^From `benches/results/(.+)`\.$", block, re.MULTILINE)
+    assert block == readme_block(ROOT / "benches" / "results" / name)
+
+
+def test_a_busy_machine_is_said_to_be_one():
+    busy = report(row(2.0, 5.0))
+    assert "cores busy" not in markdown(busy)
+    busy.metadata["load_before"] = 3.6
+    assert "Other programs kept 3.6 cores busy." in markdown(busy)
 
 
 def test_every_default_suite_is_offered():
