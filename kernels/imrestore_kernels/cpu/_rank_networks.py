@@ -186,7 +186,7 @@ def flat_kernel(rows: int, columns: int, rank: int, dtype: np.dtype[Any], capaci
         pitch = width + (columns - 1) * inner
         together = max(1, capacity // pitch)
         together = (height + (height + together - 1) // together - 1) // ((height + together - 1) // together)
-        # One array of values and one of numbers: on a 64x64 image each allocation is a tenth of a microsecond of two.
+        # One array of values and one of numbers: five allocations instead of two cost 0.05 to 0.2 us of the two that 64x64 takes.
         padded_size = (together + rows) * pitch + stride - capacity + 2 * vector
         memory = np.empty((buffers + 1) * stride + padded_size + 2 * vector, src.dtype)
         scratch_start = -data_address(memory) % VECTOR_BYTES // size
