@@ -15,15 +15,13 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.borders import CONSTANT, border_index
+from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._jit import compile_rows, inline
-from imrestore_kernels.cpu._planes import border_columns, fill_border, row_address, widened
+from imrestore_kernels.cpu._planes import border_columns, fill_border, inside_index, row_address, widened
 from imrestore_kernels.cpu._taps import ROWS, block, compute_type, weighted_rows, weighted_shifts
 from imrestore_kernels.cpu._vector import copy_bytes, data_address
 
 Array = np.ndarray[Any, Any]
-
-_border_index = inline(border_index)
 
 
 @inline
@@ -38,7 +36,7 @@ def _exact_pixel(
     inside = first >= 0 and first + span <= n
     columns[:] = 0.0
     for s in range(down.size):
-        i = _border_index(y + s - down.size // 2, height, mode)
+        i = inside_index(y + s - down.size // 2, height, mode)
         weight = down[s]
         if i < 0:
             for k in range(span):
@@ -49,7 +47,7 @@ def _exact_pixel(
                 columns[k] += weight * float(row[k])
         else:
             for t in range(along.size):
-                j = _border_index(x // inner + t - left, n // inner, mode)
+                j = inside_index(x // inner + t - left, n // inner, mode)
                 value = float(cval) if j < 0 else float(src[image + i, j * inner + x % inner])
                 columns[t * inner] += weight * value
     total = 0.0
@@ -63,7 +61,7 @@ def _exact_columns(src: Any, image: int, y: int, height: int, down: Any, mode: i
     """float64 sums down the columns of one row."""
     columns[:] = 0.0
     for s in range(down.size):
-        i = _border_index(y + s - down.size // 2, height, mode)
+        i = inside_index(y + s - down.size // 2, height, mode)
         weight = down[s]
         if i < 0:
             for k in range(columns.size):
@@ -102,7 +100,7 @@ def _redo_ties(
             if many:
                 total = 0.0
                 for t in range(along.size):
-                    j = _border_index(x // inner + t - along.size // 2, n // inner, mode)
+                    j = inside_index(x // inner + t - along.size // 2, n // inner, mode)
                     total += along[t] * (outside if j < 0 else columns[j * inner + x % inner])
             else:
                 total = _exact_pixel(src, image, y - image, x, height, inner, down, along, mode, cval, columns)

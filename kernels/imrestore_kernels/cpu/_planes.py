@@ -8,7 +8,8 @@ from imrestore_kernels.borders import border_index
 from imrestore_kernels.cpu._jit import inline
 from imrestore_kernels.cpu._vector import copy_bytes
 
-_border_index = inline(border_index)
+#: The border formula for kernels.
+inside_index = inline(border_index)
 
 
 @inline
@@ -16,7 +17,7 @@ def row_address(base: int, row_bytes: int, i: int, height: int, mode: int, const
     """Address of row ``i`` of the image at ``base``; ``constant`` is that of a row of cval."""
     if 0 <= i < height:
         return base + i * row_bytes
-    j = _border_index(i, height, mode)
+    j = inside_index(i, height, mode)
     return constant if j < 0 else base + j * row_bytes
 
 
@@ -34,14 +35,14 @@ def border_columns(width: int, left: int, right: int, inner: int, mode: int, edg
     """Samples of a row buffer outside the image: ``edges[0]`` says where, ``edges[1]`` which column (-1: cval).
 
     Positions count from the first sample of the first window. Returns how many there are. The divisions are done here,
-    once per call: in the loop over rows a 64x64 mean took 7.3 us, so it takes 1.9.
+    once per call: with them in the loop over rows a 64x64 mean took 7.3 us instead of 1.9.
     """
     pixels = width // inner
     count = 0
     for i in range((left + right) * inner):
         p = i // inner
         x = p - left if p < left else p - left + pixels
-        j = _border_index(x, pixels, mode)
+        j = inside_index(x, pixels, mode)
         edges[0, count] = (x + left) * inner + i % inner
         edges[1, count] = -1 if j < 0 else (j + left) * inner + i % inner
         count += 1

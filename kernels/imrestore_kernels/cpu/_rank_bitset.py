@@ -21,10 +21,8 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.borders import border_index
 from imrestore_kernels.cpu._jit import compile_rows, inline
-
-_border_index = inline(border_index)
+from imrestore_kernels.cpu._planes import inside_index
 
 #: Outputs per block and axis. A block of 128 with a window of 64 sorts 36 thousand samples for 16 thousand results.
 BLOCK = 128
@@ -171,9 +169,9 @@ def bitset_kernel(dtype: np.dtype[Any]) -> Any:
             count = (tall + size_y - 1) * w
             nan = False
             for k in range(w):
-                column = _border_index(x0 + k - size_x // 2, n, mode)
+                column = inside_index(x0 + k - size_x // 2, n, mode)
                 for i in range(tall + size_y - 1):
-                    row = _border_index(y0 + i - size_y // 2, height, mode)
+                    row = inside_index(y0 + i - size_y // 2, height, mode)
                     value = cval if row < 0 or column < 0 else src[image + row, column * inner + job % inner]
                     values[i * w + k] = value
                     nan |= value != value

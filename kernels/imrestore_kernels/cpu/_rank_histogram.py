@@ -22,11 +22,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.borders import border_index
 from imrestore_kernels.cpu._jit import compile_rows, inline
+from imrestore_kernels.cpu._planes import inside_index
 from imrestore_kernels.cpu._vector import data_address
-
-_border_index = inline(border_index)
 
 #: Counts are 16 bits wide.
 MAX_SAMPLES = 65535
@@ -129,7 +127,7 @@ def histogram_kernel(dtype: np.dtype[Any]) -> Any:
             wide = min(tile, n - x0)
             used = columns[: wide + size_x - 1]
             for k in range(used.size):
-                j = _border_index(x0 + k - size_x // 2, n, mode)
+                j = inside_index(x0 + k - size_x // 2, n, mode)
                 used[k] = -1 if j < 0 else j * inner + job % inner
             y = start
             while y < stop:
@@ -137,14 +135,14 @@ def histogram_kernel(dtype: np.dtype[Any]) -> Any:
                 coarse[:] = 0
                 fine[:] = 0
                 for s in range(size_y - 1):
-                    j = _border_index(y - image - size_y // 2 + s, height, mode)
+                    j = inside_index(y - image - size_y // 2 + s, height, mode)
                     _count_row(src, -1 if j < 0 else image + j, used, cval, coarse, fine, np.uint16(1))
                 first = y
                 while y < min(stop, image + height):
-                    j = _border_index(y - image - size_y // 2 + size_y - 1, height, mode)
+                    j = inside_index(y - image - size_y // 2 + size_y - 1, height, mode)
                     _count_row(src, -1 if j < 0 else image + j, used, cval, coarse, fine, np.uint16(1))
                     if y > first:
-                        j = _border_index(y - image - size_y // 2 - 1, height, mode)
+                        j = inside_index(y - image - size_y // 2 - 1, height, mode)
                         _count_row(src, -1 if j < 0 else image + j, used, cval, coarse, fine, np.uint16(65535))
                     _sum_counts(window_at, coarse_at, size_x)
                     upto[:] = -size_x

@@ -9,13 +9,10 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.borders import border_index
 from imrestore_kernels.cpu._jit import compile_rows, inline
-from imrestore_kernels.cpu._planes import border_columns, fill_border
+from imrestore_kernels.cpu._planes import border_columns, fill_border, inside_index
 from imrestore_kernels.cpu._vector import VECTOR_BYTES, copy_bytes, data_address, lanes, maybe_nan, program_runner
 from imrestore_kernels.rank_program import inlined_program
-
-_border_index = inline(border_index)
 
 
 @inline
@@ -26,12 +23,12 @@ def tile_edges(
     edges = 0
     first = x0 - left * inner
     for x in range(first, min(0, first + count)):
-        j = _border_index(x // inner, width // inner, mode)
+        j = inside_index(x // inner, width // inner, mode)
         edge_at[edges] = x - first
         edge_from[edges] = -1 if j < 0 else j * inner + x % inner
         edges += 1
     for x in range(max(first, width), first + count):
-        j = _border_index(x // inner, width // inner, mode)
+        j = inside_index(x // inner, width // inner, mode)
         edge_at[edges] = x - first
         edge_from[edges] = -1 if j < 0 else j * inner + x % inner
         edges += 1
@@ -123,7 +120,7 @@ def network_kernel(rows: int, columns: int, rank: int, outputs: int, dtype: np.d
                             slot -= ring
                         sources[i] = ring_address + slot * stride * size
                         if i >= fresh:
-                            j = _border_index(y - top + i - image, height, mode)
+                            j = inside_index(y - top + i - image, height, mode)
                             row = -1 if j < 0 else image + j
                             at = padded_start + slot * stride
                             load_row(src, row, padded, at, first, count, edges, edge_at, edge_from, cval)
@@ -209,7 +206,7 @@ def flat_kernel(rows: int, columns: int, rank: int, dtype: np.dtype[Any], capaci
             while y < last:
                 count = min(together, last - y)
                 for i in range(count + rows - 1):
-                    j = _border_index(y - image - top + i, height, mode)
+                    j = inside_index(y - image - top + i, height, mode)
                     if j < 0:
                         padded[i * pitch : (i + 1) * pitch] = cval
                     else:

@@ -15,21 +15,15 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from imrestore_kernels.cpu._vector import element, fetch_line, splat
+
 _INT = ir.IntType(64)
-_I32 = ir.IntType(32)
 
 #: Values that `sum_rows` handles at once: four chains of additions hide their latency.
 SUMMED = 32
 
 #: Builds the result from one vector of every source and from the scalars, each repeated in all lanes.
 Emit = Callable[["Vectors", list[Any], list[Any]], Any]
-
-
-def element(dtype: np.dtype[Any]) -> ir.Type:
-    """LLVM type of a dtype's values."""
-    if dtype.kind == "f":
-        return ir.FloatType() if dtype.itemsize == 4 else ir.DoubleType()
-    return ir.IntType(8 * dtype.itemsize)
 
 
 class Vectors:
@@ -43,11 +37,7 @@ class Vectors:
         return ir.VectorType(element(np.dtype(dtype)), self.lanes)
 
     def splat(self, value: Any) -> Any:
-        kind = ir.VectorType(value.type, self.lanes)
-        undefined = ir.Constant(kind, ir.Undefined)
-        one = self.builder.insert_element(undefined, value, ir.Constant(_I32, 0))
-        zeros = ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(one, undefined, zeros)
+        return splat(self.builder, value, self.lanes)
 
     def constant(self, dtype: str, value: float) -> Any:
         return ir.Constant(self.kind(dtype), [value] * self.lanes)
@@ -65,13 +55,6 @@ class Vectors:
             return value
         return self.builder.fptrunc(value, to) if dtype[0] == "f" else self.builder.trunc(value, to)
 
-    def fetch(self, address: Any, write: bool) -> None:
-        """Ask for the cache line at an address, which need not exist."""
-        pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(function, [pointer, ir.Constant(_I32, int(write)), ir.Constant(_I32, 3), ir.Constant(_I32, 1)])
-
     def rint(self, value: Any) -> Any:
         bits = 32 if isinstance(value.type.element, ir.FloatType) else 64
         kind = ir.FunctionType(value.type, [value.type])
@@ -86,8 +69,8 @@ def row_op(
     """Intrinsic ``f(n, exact, out, row_0, row_1, .., scalar_0, ..)`` that applies ``emit`` along rows.
 
     With ``taps`` there is one source and it is ``f(n, exact, out, row, step, scalar_0, ..)``: ``emit`` gets that row at
-    ``taps`` addresses ``step`` bytes apart. With ``fetch`` there is one more argument at the end, ``ahead``: these sources (-1 is
-    ``out``) are fetched into the cache that many bytes further on, which is where the next row will be.
+    ``taps`` addresses ``step`` bytes apart. With ``fetch`` there is one more argument at the end, ``ahead``: these sources
+    are fetched into the cache that many bytes further on, which is where the next row will be.
 
     With ``exact`` nothing outside ``0 .. n`` is touched: the last block is shifted back to end with the row, so there must be
     at least a block of ``lanes * unroll`` values and ``out`` must not be a source. Without, the last block goes on past the end.
@@ -112,9 +95,8 @@ def row_op(
 
         def one(at: Any) -> None:
             for source in fetch:
-                row, dtype = (out, output) if source < 0 else (rows[source], inputs[source])
-                address = builder.add(row, builder.mul(at, ir.Constant(_INT, dtype.itemsize)))
-                code.fetch(builder.add(address, args[-1]), write=source < 0)
+                address = builder.add(rows[source], builder.mul(at, ir.Constant(_INT, inputs[source].itemsize)))
+                fetch_line(builder, builder.add(address, args[-1]))
             loaded = []
             for row, dtype in zip(rows, inputs, strict=True):
                 value = builder.load(place(row, at, dtype))
@@ -173,7 +155,7 @@ def sum_rows(source: str, target: str, scale: str = "") -> Any:
                 for row, dtype, writes in ((last, read, False), (out, write, True)):
                     for offset in range(0, SUMMED * dtype.itemsize, 64):
                         place = b.add(row, b.add(b.mul(at, ir.Constant(_INT, dtype.itemsize)), ir.Constant(_INT, offset)))
-                        code.fetch(b.add(place, ahead), writes)
+                        fetch_line(b, b.add(place, ahead), writes)
             for v, place in enumerate(sums):
                 total = b.load(place)
                 if scale:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from imrestore_kernels.borders import CONSTANT, border_index
-from imrestore_kernels.cpu._jit import compile_rows, inline
+from imrestore_kernels.borders import CONSTANT
+from imrestore_kernels.cpu._jit import compile_rows
+from imrestore_kernels.cpu._planes import inside_index
 from imrestore_kernels.cpu._pool import run_rows
 
 Array = np.ndarray[Any, Any]
@@ -20,7 +21,6 @@ Array = np.ndarray[Any, Any]
 #: Columns handled at once: a window of 31 rows of them stays in the second-level cache.
 CHUNK = 1024
 
-_border_index = inline(border_index)
 _kernels: dict[str, Any] = {}
 
 
@@ -37,7 +37,7 @@ def _axis_pass(
         b0 = (job % chunks) * CHUNK
         width = min(CHUNK, inner - b0)
         for i in range(n + k - 1):
-            j = _border_index(i - left, n, mode)
+            j = inside_index(i - left, n, mode)
             row = pad_rows[i * width : (i + 1) * width]
             if j < 0:
                 for b in range(width):

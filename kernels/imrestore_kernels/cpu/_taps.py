@@ -17,6 +17,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from imrestore_kernels.cpu._vector import element, fetch_line, splat
+
 _INT = ir.IntType(64)
 #: Vectors of one row that are summed together: four chains of multiply-adds hide their latency of four cycles.
 VECTORS = 4
@@ -34,17 +36,13 @@ def block(compute: np.dtype[Any]) -> int:
     return VECTORS * 64 // compute.itemsize
 
 
-def _float(compute: np.dtype[Any]) -> ir.Type:
-    return ir.FloatType() if compute.itemsize == 4 else ir.DoubleType()
-
-
 class _Code:
     """Pieces of vector code for one compute type."""
 
     def __init__(self, builder: ir.IRBuilder, compute: np.dtype[Any]) -> None:
         self.builder = builder
         self.compute = compute
-        self.scalar = _float(compute)
+        self.scalar = element(compute)
         self.lanes = 64 // compute.itemsize
         self.vector = ir.VectorType(self.scalar, self.lanes)
 
@@ -58,7 +56,7 @@ class _Code:
         """One vector of values of an image's dtype, converted."""
         b = self.builder
         if dtype.kind == "f":
-            loaded = b.load(self.pointer(address, ir.VectorType(_float(dtype), self.lanes)))
+            loaded = b.load(self.pointer(address, ir.VectorType(element(dtype), self.lanes)))
             loaded.align = 1
             return loaded if dtype == self.compute else b.fpext(loaded, self.vector)
         loaded = b.load(self.pointer(address, ir.VectorType(ir.IntType(8 * dtype.itemsize), self.lanes)))
@@ -82,11 +80,7 @@ class _Code:
         return places
 
     def splat(self, value: Any) -> Any:
-        """A number in every lane."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        one = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(one, undefined, lanes)
+        return splat(self.builder, value, self.lanes)
 
     def weight(self, address: Any) -> Any:
         """A weight in every lane."""
@@ -97,13 +91,6 @@ class _Code:
         kind = ir.FunctionType(self.vector, [self.vector] * len(values))
         suffix = f"v{self.lanes}f{8 * self.compute.itemsize}"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{suffix}"), values)
-
-    def fetch(self, address: Any) -> None:
-        """Ask for the cache line at an address, which need not exist."""
-        pointer, number = self.pointer(address, ir.IntType(8)), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(function, [pointer, *(ir.Constant(number, v) for v in (0, 3, 1))])
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         return self.call("fma", a, b, c)
@@ -142,7 +129,7 @@ def weighted_rows(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
             for _ in range(rows):
                 after = code.add(after, ahead)
                 for line in range(0, width * dtype.itemsize, 64):
-                    code.fetch(code.add(after, code.constant(line)))
+                    fetch_line(b, code.add(after, code.constant(line)))
 
             def chain() -> list[list[Any]]:
                 return [code.zeros() for _ in range(rows)]
@@ -205,7 +192,7 @@ def weighted_rows(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
 
 
 def _to_image(code: _Code, value: Any, dtype: np.dtype[Any], low: float, high: float) -> Any:
-    """From half the sum to a value of the image's dtype: rounded half to even, saturated, narrowed."""
+    """From a sum (of floats: half of it) to the image's dtype: rounded half to even, saturated, narrowed."""
     b = code.builder
     if dtype.kind == "f":
         # Half sums of finite pixels are finite. Where rounded weights add up to a little more than one the whole may not be:

@@ -24,6 +24,7 @@ from imrestore_kernels.rank_program import Program
 VECTOR_BYTES = 64
 
 _INT = ir.IntType(64)
+_I32 = ir.IntType(32)
 _BYTE_POINTER = ir.IntType(8).as_pointer()
 _Spans = tuple[tuple[int, int], ...]
 
@@ -78,7 +79,23 @@ def maybe_nan(_typing: Any, array: Any, at: Any, count: Any) -> Any:
     return types.boolean(array, types.intp, types.intp), generate
 
 
-def _element(dtype: np.dtype[Any]) -> ir.Type:
+def splat(builder: ir.IRBuilder, value: Any, count: int) -> Any:
+    """A number in all lanes of a vector."""
+    undefined = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    one = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_I32, count), [0] * count))
+
+
+def fetch_line(builder: ir.IRBuilder, address: Any, write: bool = False) -> None:
+    """Ask for the cache line at an address, which need not exist."""
+    kind = ir.FunctionType(ir.VoidType(), [_BYTE_POINTER, _I32, _I32, _I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    numbers = (ir.Constant(_I32, number) for number in (int(write), 3, 1))
+    builder.call(function, [builder.inttoptr(address, _BYTE_POINTER), *numbers])
+
+
+def element(dtype: np.dtype[Any]) -> ir.Type:
+    """LLVM type of a dtype's values."""
     if dtype.kind == "f":
         return ir.FloatType() if dtype.itemsize == 4 else ir.DoubleType()
     return ir.IntType(8 * dtype.itemsize)
@@ -91,7 +108,7 @@ class _NetworkFunctions:
         self._module = module
         self._dtype = dtype
         self._stride = stride  # bytes between buffer rows
-        self._vector = ir.VectorType(_element(dtype), lanes(dtype))
+        self._vector = ir.VectorType(element(dtype), lanes(dtype))
         self._made: dict[tuple[Network, _Spans, _Spans], ir.Function] = {}
 
     def get(self, network: Network, lengths: _Spans, targets: _Spans) -> ir.Function:
