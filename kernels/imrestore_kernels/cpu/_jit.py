@@ -12,6 +12,7 @@ that went into it (``median_5x5_r12_uint8``), one file, and a digest in front of
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import os
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite
+import llvmlite.binding as llvm
 import numba
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
@@ -213,3 +215,20 @@ def compile_rows(function: _F, name: str, *signature: Any) -> _F:
         if seconds > SLOW_COMPILE_S:
             logger.info("compiled %s once, in %.1f s; kept in %s", name, seconds, _store.path or "memory")
         return dispatcher  # type: ignore[no-any-return]
+
+
+def compile_text(source: str) -> Any:
+    """Compile LLVM text without Numba, in milliseconds; functions are found by ``get_function_address``.
+
+    The machine code is kept for the life of the process: a thread may be inside when the interpreter ends.
+    """
+    with _compile_lock:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        module = llvm.parse_assembly(source)
+        module.verify()
+        machine = llvm.Target.from_default_triple().create_target_machine(opt=2)
+        engine = llvm.create_mcjit_compiler(module, machine)
+        engine.finalize_object()
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+        return engine

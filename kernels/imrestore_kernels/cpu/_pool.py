@@ -1,20 +1,24 @@
 """One lazily made thread pool that runs row kernels.
 
 Not ``prange``: Numba's threading layers abort on concurrent calls (workqueue) or kill a forked worker (omp). Row kernels
-release the GIL, so plain threads do, and measured as fast (3x3 median, 2048x2048 uint8, two cores: 0.206 ms here,
-0.214 ms with prange). The caller always works along, so a busy pool never blocks anyone: at worst the caller does it all.
+release the GIL, so plain Python threads do; the strips of a job are handed out by native code (`_crew`). The caller always
+works along, so a busy pool never blocks anyone: at worst the caller does it all.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
+import ctypes
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
+
+from imrestore_kernels.cpu import _crew
 
 RowKernel = Callable[..., None]
 
@@ -24,60 +28,109 @@ SERIAL_WORK = 60_000
 MAX_THREADS = 1024
 #: Strips per thread: enough to even out a core that is busy with something else, few enough to keep halos cheap.
 STRIPS_PER_THREAD = 4
+#: Pauses (15 to 50 ns each) for which a thread watches for work, or for the others to finish, before it sleeps.
+SPINS = 4000
 
 _configured: int | None = None
 _override: contextvars.ContextVar[int | None] = contextvars.ContextVar("imrestore_threads", default=None)
-_queue: SimpleQueue[_Job] | None = None
-_workers = 0
-_lock = threading.Lock()
 _in_worker = threading.local()
 
 
 class _Job:
-    """Strips of one call. Whoever calls :meth:`work` takes strips until none is left."""
+    """Strips of one call, in the memory that native code works on."""
 
-    __slots__ = ("_args", "_count", "_done", "_error", "_finished", "_kernel", "_lock", "_rows", "_strip", "_strips")
+    __slots__ = ("__weakref__", "address", "memory")
 
-    def __init__(self, kernel: RowKernel, args: tuple[Any, ...], rows: int, strip: int) -> None:
-        self._kernel = kernel
-        self._args = args
-        self._rows = rows
-        self._strip = strip
-        self._count = -(-rows // strip)
-        self._strips = iter(range(self._count))  # next() on it is one bytecode: threads share it safely
-        self._finished = 0
-        self._error: BaseException | None = None
+    def __init__(self, kernel: _crew.NativeKernel, args: tuple[Any, ...], rows: int, strip: int) -> None:
+        slots = _crew.Slot.ARGUMENTS + kernel.layout.size // 8
+        self.memory = (ctypes.c_int64 * slots)(kernel.function, kernel.trampoline, rows, strip, -(-rows // strip))
+        self.address = ctypes.addressof(self.memory)
+        kernel.pack(args, self.memory, 8 * _crew.Slot.ARGUMENTS)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.memory[_crew.Slot.FAILED])
+
+
+class _Pool:
+    """The threads of one process."""
+
+    def __init__(self) -> None:
+        self._functions = _crew.functions()
+        self._queue: SimpleQueue[_Job] = SimpleQueue()
         self._lock = threading.Lock()
-        self._done = threading.Event()
+        self._boxes = (ctypes.c_int64 * (_crew.BOX * (MAX_THREADS + 1)))()
+        # On a cache line of their own each; the last is the number of jobs in the queue.
+        self._box = ctypes.addressof(self._boxes) + -ctypes.addressof(self._boxes) % 64
+        self._waiting = ctypes.c_int64(0)
+        self._workers = 0
+        self._cores = available_cores()
+        self._running: dict[int, tuple[_Job, tuple[Any, ...]]] = {}
 
-    def work(self) -> None:
-        for index in self._strips:
-            start = index * self._strip
-            try:
-                self._kernel(*self._args, start, min(start + self._strip, self._rows))
-            except BaseException as error:  # noqa: BLE001  handed to the caller in wait()
-                self._error = error
+    def _serve(self, index: int) -> None:
+        _in_worker.yes = True
+        box = self._box + 8 * _crew.BOX * index
+        waiting = ctypes.addressof(self._waiting)
+        while True:
+            job = self._queue.get()
             with self._lock:
-                self._finished += 1
-                if self._finished == self._count:
-                    self._done.set()
+                self._waiting.value -= 1
+            # More threads than cores: whoever watches takes a core from one that works.
+            spins = SPINS if self._workers < self._cores else 0
+            self._functions.serve(job.address, box, spins, waiting)
+            del job
 
-    def wait(self) -> None:
-        self._done.wait()
-        if self._error is not None:
-            raise self._error
+    def _hire(self, helpers: int) -> None:
+        with self._lock:
+            while self._workers < helpers:
+                index = self._workers
+                threading.Thread(target=self._serve, args=(index,), name="imrestore", daemon=True).start()
+                self._workers += 1
+
+    def run(self, job: _Job, args: tuple[Any, ...], helpers: int) -> None:
+        """Finish ``job`` with the caller and up to ``helpers`` threads. ``args`` are kept alive until then."""
+        functions = self._functions
+        if self._workers < helpers:
+            self._hire(helpers)
+        # Should a signal handler raise between the offer and the end, the arrays live on: threads may still write to them.
+        self._running[job.address] = (job, args)
+        missing = helpers - functions.offer(job.address, self._box, self._workers, helpers)
+        if missing > 0:
+            with self._lock:  # never more than there are workers to take them
+                missing = min(missing, self._workers - self._waiting.value)
+                self._waiting.value += missing
+            for _ in range(missing):
+                self._queue.put(job)
+        interrupt: BaseException | None = None
+        nap = 20e-6
+        while not functions.finish(job.address, self._box, self._workers, SPINS):
+            try:
+                time.sleep(nap)
+            except BaseException as error:  # noqa: BLE001  raised again once nobody uses the arrays any more
+                interrupt = error
+            nap = min(2 * nap, 1e-3)
+        del self._running[job.address]
+        if interrupt is not None:
+            raise interrupt
 
 
-def _worker(queue: SimpleQueue[_Job]) -> None:
-    _in_worker.yes = True
-    while True:
-        queue.get().work()
+_pool: _Pool | None = None
+_pool_lock = threading.Lock()
 
 
 def _forget_pool() -> None:
     """In a forked child the threads are gone: start anew, with a lock nobody holds."""
-    global _queue, _workers, _lock
-    _queue, _workers, _lock = None, 0, threading.Lock()
+    global _pool, _pool_lock
+    _pool, _pool_lock = None, threading.Lock()
+
+
+def _the_pool() -> _Pool:
+    global _pool
+    if _pool is None:
+        with _pool_lock:
+            if _pool is None:
+                _pool = _Pool()
+    return _pool
 
 
 os.register_at_fork(after_in_child=_forget_pool)
@@ -133,16 +186,30 @@ def _must_be_serial() -> bool:
     return data is not None and data.get_worker_info() is not None
 
 
-def _wake(helpers: int, job: _Job) -> None:
-    global _queue, _workers
-    with _lock:
-        if _queue is None:
-            _queue = SimpleQueue()
-        while _workers < helpers:
-            threading.Thread(target=_worker, args=(_queue,), name="imrestore", daemon=True).start()
-            _workers += 1
-    for _ in range(helpers):
-        _queue.put(job)
+def _native(kernel: RowKernel) -> _crew.NativeKernel:
+    """Machine code of a compiled kernel, found once."""
+    native: _crew.NativeKernel | None = getattr(kernel, "native", None)
+    if native is None:
+        native = _crew.native_kernel(kernel)
+        kernel.native = native  # type: ignore[attr-defined]
+    return native
+
+
+def _run_python(function: RowKernel, args: tuple[Any, ...], rows: int, strip: int, helpers: int) -> None:
+    errors: list[BaseException] = []
+
+    def call(_result: int, _error: int, start: int, stop: int) -> int:
+        try:
+            function(*args, start, stop)
+        except BaseException as error:  # noqa: BLE001  handed to the caller below
+            errors.append(error)
+            return 1
+        return 0
+
+    callback = _crew.CALLBACK(call)
+    _the_pool().run(_Job(_crew.python_kernel(callback), (), rows, strip), (callback,), helpers)
+    if errors:
+        raise errors[0]
 
 
 def run_rows(kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, least_strip: int = 1) -> None:
@@ -151,7 +218,7 @@ def run_rows(kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, l
     Parameters
     ----------
     kernel : callable
-        Row kernel; it writes only its own rows, so strips may run in any order.
+        Row kernel from ``compile_rows`` (or a Python function); it writes only its own rows, so strips may run in any order.
     args : tuple
         What comes before the two row numbers.
     rows : int
@@ -168,7 +235,10 @@ def run_rows(kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, l
         return
     strip = -(-rows // (threads * STRIPS_PER_THREAD))
     strip += -strip % least_strip
-    job = _Job(kernel, args, rows, strip)
-    _wake(threads - 1, job)
-    job.work()
-    job.wait()
+    if not hasattr(kernel, "overloads"):
+        _run_python(kernel, args, rows, strip, threads - 1)
+        return
+    job = _Job(_native(kernel), args, rows, strip)
+    _the_pool().run(job, args, threads - 1)
+    if job.failed:
+        kernel(*args, 0, rows)  # says what went wrong, most likely MemoryError, or succeeds this time
