@@ -94,6 +94,25 @@ def fetch_line(builder: ir.IRBuilder, address: Any, write: bool = False) -> None
     builder.call(function, [builder.inttoptr(address, _BYTE_POINTER), *numbers])
 
 
+def _fetcher(name: str, write: bool) -> Any:
+    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        line = ir.Constant(_INT, VECTOR_BYTES)
+        with cgutils.for_range_slice(builder, ir.Constant(_INT, 0), args[1], line, _INT) as (at, _):
+            fetch_line(builder, builder.add(args[0], at), write)
+        return ir.Constant(_INT, 0)
+
+    def fetch(_typing: Any, address: Any, count: Any) -> Any:
+        return types.intp(types.intp, types.intp), generate
+
+    fetch.__name__ = fetch.__qualname__ = name
+    return intrinsic(fetch)
+
+
+#: Ask for the cache lines of ``count`` bytes at an address, which need not exist: to read them, or to write them soon.
+fetch_bytes = _fetcher("fetch_bytes", write=False)
+fetch_bytes_to_write = _fetcher("fetch_bytes_to_write", write=True)
+
+
 def element(dtype: np.dtype[Any]) -> ir.Type:
     """LLVM type of a dtype's values."""
     if dtype.kind == "f":
@@ -104,16 +123,18 @@ def element(dtype: np.dtype[Any]) -> ir.Type:
 class _NetworkFunctions:
     """Functions ``net(bytes, clamp, out_0, .., in_0, ..)`` of one LLVM module, one for each distinct network."""
 
-    def __init__(self, module: ir.Module, dtype: np.dtype[Any], stride: int) -> None:
+    def __init__(self, module: ir.Module, dtype: np.dtype[Any], stride: int, keys: bool) -> None:
         self._module = module
         self._dtype = dtype
+        self._keys = keys
         self._stride = stride  # bytes between buffer rows
         self._vector = ir.VectorType(element(dtype), lanes(dtype))
-        self._made: dict[tuple[Network, _Spans, _Spans], ir.Function] = {}
+        self._made: dict[tuple[Network, _Spans, _Spans, bool], ir.Function] = {}
 
-    def get(self, network: Network, lengths: _Spans, targets: _Spans) -> ir.Function:
-        """The function for a network whose inputs and outputs are runs of rows: their lengths and spacings."""
-        key = (network, lengths, targets)
+    def get(self, network: Network, lengths: _Spans, targets: _Spans, final: bool) -> ir.Function:
+        """The function for a network whose inputs and outputs are runs of rows (their lengths and spacings); ``final`` if
+        those are results."""
+        key = (network, lengths, targets, final and self._keys)
         if key not in self._made:
             self._made[key] = self._make(*key)
         return self._made[key]
@@ -125,7 +146,7 @@ class _NetworkFunctions:
             for row in range(length)
         ]
 
-    def _make(self, network: Network, lengths: _Spans, targets: _Spans) -> ir.Function:
+    def _make(self, network: Network, lengths: _Spans, targets: _Spans, from_keys: bool) -> ir.Function:
         kind = ir.FunctionType(ir.VoidType(), [_INT, _INT] + [_BYTE_POINTER] * (len(targets) + len(lengths)))
         function = ir.Function(self._module, kind, self._module.get_unique_name("imrestore.network"))
         function.linkage = "internal"
@@ -139,11 +160,13 @@ class _NetworkFunctions:
         with cgutils.for_range_slice(builder, ir.Constant(_INT, 0), count, step, _INT) as (x, _):
             # The last block of a result row is shifted back to end with the row; clamp is its start.
             at = builder.select(builder.icmp_signed("<", x, clamp), x, clamp)
-            self._emit(builder, network, ins, outs, at)
+            self._emit(builder, network, ins, outs, at, from_keys)
         builder.ret_void()
         return function
 
-    def _emit(self, builder: ir.IRBuilder, network: Network, ins: list[Any], outs: list[Any], at: Any) -> None:
+    def _emit(
+        self, builder: ir.IRBuilder, network: Network, ins: list[Any], outs: list[Any], at: Any, from_keys: bool
+    ) -> None:
         values: dict[int, Any] = {}
 
         def value(number: int) -> Any:
@@ -151,17 +174,24 @@ class _NetworkFunctions:
                 values[number] = self._load(builder, ins[number], at)
             return values[number]
 
+        def store(number: int) -> None:
+            result = value(number)
+            if from_keys:  # as `key_of` in _rank_networks
+                sign = builder.ashr(result, splat(builder, ir.Constant(_I32, 31), VECTOR_BYTES // 4))
+                result = builder.xor(result, builder.and_(sign, splat(builder, ir.Constant(_I32, 0x7FFFFFFF), VECTOR_BYTES // 4)))
+            self._store(builder, result, outs[rows[number]], at)
+
         compare = self._compare(builder)
         rows = {number: row for row, number in enumerate(network.outputs)}
         for number in network.outputs:
             if number < network.inputs:  # a value that is passed on as it is
-                self._store(builder, value(number), outs[rows[number]], at)
+                store(number)
         for i, (name, a, b) in enumerate(network.ops, start=network.inputs):
             left, right = value(a), value(b)
             less = compare(left, right)
             values[i] = builder.select(less, left, right) if name == "min" else builder.select(less, right, left)
             if i in rows:
-                self._store(builder, values[i], outs[rows[i]], at)
+                store(i)
 
     def _compare(self, builder: ir.IRBuilder) -> Any:
         if self._dtype.kind == "f":
@@ -207,19 +237,20 @@ def _runs(sources: Sequence[tuple[str, int, int]]) -> list[_Run]:
     return runs
 
 
-def program_runner(program: Program, dtype: np.dtype[Any], stride: int) -> Any:
+def program_runner(program: Program, dtype: np.dtype[Any], stride: int, keys: bool = False) -> Any:
     """Numba function ``run(buffers, start, rows, outs, n, inner)`` that applies a program to one group of rows.
 
     ``buffers[start:]`` holds the program's buffers, ``stride`` values each; ``rows`` and ``outs`` the addresses of the source rows
     (padded, from the first sample of the first window on) and of the result rows; ``n`` is the number of values per
-    result row, at least one vector, and ``inner`` the distance of neighbours in a row.
+    result row, at least one vector, and ``inner`` the distance of neighbours in a row. With ``keys`` the values are keys of
+    float32 (`_rank_networks.key_of`), which the results are turned back from.
     """
     size = dtype.itemsize
     table = types.Array(types.int64, 1, "C")
     call = types.void(types.Array(from_dtype(dtype), 1, "C"), types.intp, table, table, types.intp, types.intp)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        functions = _NetworkFunctions(builder.module, dtype, stride * size)
+        functions = _NetworkFunctions(builder.module, dtype, stride * size, keys)
         scratch, rows, outs = (
             context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 2, 3)
         )
@@ -245,8 +276,9 @@ def program_runner(program: Program, dtype: np.dtype[Any], stride: int) -> Any:
                 pointers.append(builder.gep(base, [builder.mul(unit, ir.Constant(_INT, dx))]))
             count = builder.add(width, builder.mul(unit, ir.Constant(_INT, step.reach)))
             clamp = last if step.targets[0][0] == "out" else never
-            lengths = [tuple((run.length, run.every) for run in runs) for runs in (sources, targets)]
-            builder.call(functions.get(step.network, *lengths), [count, clamp, *pointers])
+            lengths, spans = (tuple((run.length, run.every) for run in runs) for runs in (sources, targets))
+            function = functions.get(step.network, lengths, spans, step.targets[0][0] == "out")
+            builder.call(function, [count, clamp, *pointers])
         return context.get_dummy_value()
 
     @intrinsic

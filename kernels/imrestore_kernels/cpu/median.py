@@ -14,7 +14,7 @@ from imrestore_kernels.cpu._plan import RowPlan, as_planes
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._rank_bitset import bitset_kernel, blocks
 from imrestore_kernels.cpu._rank_histogram import MAX_SAMPLES, histogram_kernel
-from imrestore_kernels.cpu._rank_networks import flat_kernel, network_kernel
+from imrestore_kernels.cpu._rank_networks import KEYED, flat_kernel, network_kernel
 from imrestore_kernels.cpu._rank_select import rank_select
 from imrestore_kernels.rank_program import inlined_program
 
@@ -78,7 +78,8 @@ def plan(
         return None
     total, values = outer * height, width * inner
     vectors = total * (values * dtype.itemsize / 64 + 2)
-    extra = (height, inner, mode, dtype.type(cval))
+    outside = dtype.type(cval)
+    extra = (height, inner, mode, outside.view(np.int32) if dtype == KEYED else outside)
     if rows <= FLAT_ROWS and values * dtype.itemsize <= FLAT_BYTES:
         kernel = flat_kernel(rows, columns, rank, dtype, FLAT_CAPACITY // dtype.itemsize)
         return RowPlan(kernel, extra, total, values, vectors * (2.0 + rows * columns), 32)
