@@ -17,7 +17,7 @@ from numba.np.numpy_support import from_dtype
 from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._planes import border_columns, fill_border, row_address, widened
-from imrestore_kernels.cpu._row_ops import SUMMED, row_op, sum_rows
+from imrestore_kernels.cpu._row_ops import SUMMED, neighbour_sums, row_op, sum_rows
 from imrestore_kernels.cpu._taps import ROWS, weighted_rows
 from imrestore_kernels.cpu._vector import copy_bytes, data_address
 
@@ -40,6 +40,7 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
     # A product with the rounded reciprocal is within 2**-52, far below float32; float64 is divided to the last bit.
     sum_sources, sum_columns = sum_rows(name, "f8"), sum_rows("f8", "f8")
     sum_several = weighted_rows(dtype, np.dtype(np.float64))
+    neighbours = neighbour_sums()
     finish = sum_rows("f8", name, "mul" if name == "f4" else "div")
     isize = dtype.itemsize
     block = SUMMED
@@ -65,8 +66,9 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
         columns = np.empty(ROWS * stride + 2 * block, np.float64)
         at = -(data_address(columns) // 8 + left * inner) % 8
         columns_address = data_address(columns) + (at + left * inner) * 8
-        doubled_stride = step + size_x * inner + 2 * block
-        doubled = np.empty((_power_below(size_x) if size_x > FEW else 0) * doubled_stride + 8, np.float64)
+        doubled_stride = step + size_x * inner + 3 * block
+        doubled_stride += -doubled_stride % 8
+        doubled = np.empty((max(3, _power_below(size_x)) if size_x > FEW else 0) * doubled_stride + 2 * block, np.float64)
         doubled_address = data_address(doubled) + -data_address(doubled) % 64
         table = np.empty(MIDDLE + 64, np.int64)
         pointers = data_address(table)
@@ -166,9 +168,14 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
             for t in range(size_x):
                 table[t] = row + t * inner * 8
             return size_x
+        # S1, the sums of 2, 4 and 8, then those of 16, 32 ..; the window is a sum of each power of two in its width.
         reach = n + (size_x - 1) * inner
-        offset, count, power = 0, 0, 1
         source = row
+        if inner == 1:  # three levels at once, in registers
+            start = row - row % 64
+            doubled += 128
+            neighbours(reach + row % 64 // 8, start, doubled, doubled_stride * 8)
+        offset, count, power = 0, 0, 1
         while power <= size_x:
             if size_x & power:
                 table[count] = source + offset * inner * 8
@@ -176,8 +183,10 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
                 count += 1
             if 2 * power <= size_x:
                 reach -= power * inner
-                plus(reach, False, doubled, source, source + power * inner * 8)
-                source = doubled
+                target = doubled + row % 64
+                if inner > 1 or power > 4:
+                    plus(reach, False, target, source, source + power * inner * 8)
+                source = target
                 doubled += doubled_stride * 8
             power *= 2
         return count

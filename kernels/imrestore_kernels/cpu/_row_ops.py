@@ -167,6 +167,44 @@ def sum_rows(source: str, target: str, scale: str = "") -> Any:
     return _intrinsic_of(types.intp(row, types.boolean, row, row, row, types.float64, row), generate)
 
 
+def neighbour_sums() -> Any:
+    """Intrinsic ``f(n, row, sums, stride)``: float64 sums of 2, 4 and 8 neighbours of a row, in one pass.
+
+    Those that start at value x of the row go to value x of three buffers, ``stride`` bytes apart, from address ``sums`` on. ``row``
+    and ``sums`` are multiples of 64; up to 16 values in front of a buffer and 24 beyond ``n`` are overwritten, and 24 of the row
+    beyond ``n`` read.
+    """
+    lanes = 8
+    widths = (1, 2, 4)
+
+    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        code = Vectors(builder, lanes)
+        b = builder
+        n, row, sums, stride = args
+        vector = code.kind("f8")
+
+        def place(address: Any, at: Any) -> Any:
+            return b.inttoptr(b.add(address, b.mul(at, ir.Constant(_INT, 8))), vector.as_pointer())
+
+        # The newest vector of values, of sums of 2 and of sums of 4: each lags a vector behind the one it is made of.
+        newest = [cgutils.alloca_once_value(b, code.constant("f8", 0.0)) for _ in widths]
+        b.store(b.load(place(row, ir.Constant(_INT, 0))), newest[0])
+        end = b.add(n, ir.Constant(_INT, 2 * lanes))
+        with cgutils.for_range_slice(b, ir.Constant(_INT, 0), end, ir.Constant(_INT, lanes), _INT) as (x, _):
+            value = b.load(place(row, b.add(x, ir.Constant(_INT, lanes))))
+            value.align = 64
+            for level, width in enumerate(widths):
+                older = b.load(newest[level])
+                b.store(value, newest[level])
+                ahead = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(width, width + lanes)))
+                value = b.fadd(older, b.shuffle_vector(older, value, ahead))
+                to = b.add(sums, b.mul(stride, ir.Constant(_INT, level)))
+                b.store(value, place(to, b.sub(x, ir.Constant(_INT, level * lanes)))).align = 64
+        return ir.Constant(_INT, 0)
+
+    return _intrinsic_of(types.intp(*[types.intp] * 4), generate)
+
+
 def _intrinsic_of(signature: Any, generate: Any) -> Any:
     """An intrinsic with as many parameters as the signature has (Numba reads them off the function)."""
     names = ", ".join(f"a{i}" for i in range(len(signature.args)))
