@@ -17,8 +17,7 @@ from numba.np.numpy_support import from_dtype
 from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._planes import border_columns, fill_border, row_address, widened
-from imrestore_kernels.cpu._row_ops import SUMMED, neighbour_sums, row_op, sum_rows
-from imrestore_kernels.cpu._taps import ROWS, weighted_rows
+from imrestore_kernels.cpu._row_ops import STACK_BYTES, STACK_PITCH, STACKED, SUMMED, column_sums, neighbour_sums, row_op, sum_rows
 from imrestore_kernels.cpu._vector import copy_bytes, data_address
 
 #: Columns of float64 sums worked on before the next ones, so that buffers stay in the first-level cache whatever the image's
@@ -26,8 +25,8 @@ from imrestore_kernels.cpu._vector import copy_bytes, data_address
 TILE = 512
 #: Windows up to this many float rows or columns are summed directly: cheaper than doubling, and no rings are needed.
 FEW = 5
-#: Up to this many float rows are summed directly for several outputs at once; beyond, sums of 2, 4, 8 .. rows are kept. They
-#: save additions but go through the second-level cache (ns per 64 bytes: 9x9 21.5 against 13.5 directly, 31x31 31 against 28).
+#: Up to this many float rows are summed for several outputs at once, which share sums of 2, 4 and 8 rows; beyond, sums of 2, 4,
+#: 8 .. rows are kept from row to row. They save additions but go through the second-level cache (float32, 2048 columns, one core: 31x31 7.3 against 5.8 ms, 63x63 9.0 against 9.5).
 MIDDLE = 48
 
 
@@ -39,11 +38,11 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
     convert = row_op([name], "f8", 8, lambda code, rows, _: code.widen(rows[0], "f8"), fetch=[0], unroll=4)
     # A product with the rounded reciprocal is within 2**-52, far below float32; float64 is divided to the last bit.
     sum_sources, sum_columns = sum_rows(name, "f8"), sum_rows("f8", "f8")
-    sum_several = weighted_rows(dtype, np.dtype(np.float64))
+    sum_stacked = column_sums(name)
     neighbours = neighbour_sums()
     finish = sum_rows("f8", name, "mul" if name == "f4" else "div")
     isize = dtype.itemsize
-    block = SUMMED
+    block = max(SUMMED, STACK_BYTES // isize)
 
     def mean_rows(
         src: Any, dst: Any, height: int, inner: int, size_y: int, size_x: int, mode: int, cval: Any, start: int, stop: int
@@ -59,11 +58,10 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
         stride += -stride % 8 + 8 * (1 - (stride + (-stride % 8)) // 8 % 2)
         # Level j keeps the last 2**j + 1 sums of 2**j rows in a ring; `newest` is the slot of the newest one.
         levels = _power_below(size_y) if size_y > MIDDLE else -1
-        ones = np.ones(size_y if levels < 0 else 0, np.float64)
         rings = np.empty(((2 << levels) + levels if levels >= 0 else 0) * stride + block, np.float64)
         rings_address = data_address(rings) + -data_address(rings) % 64
         newest = np.empty(levels + 1, np.int64)
-        columns = np.empty(ROWS * stride + 2 * block, np.float64)
+        columns = np.empty(STACKED * stride + 2 * block, np.float64)
         at = -(data_address(columns) // 8 + left * inner) % 8
         columns_address = data_address(columns) + (at + left * inner) * 8
         doubled_stride = step + size_x * inner + 3 * block
@@ -72,6 +70,8 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
         doubled_address = data_address(doubled) + -data_address(doubled) % 64
         table = np.empty(MIDDLE + 64, np.int64)
         pointers = data_address(table)
+        stack = np.empty((MIDDLE + STACKED) * STACK_PITCH if levels < 0 else 0, np.uint8)
+        stack_address = data_address(stack) + -data_address(stack) % 64
         edges = np.empty((2, (left + right) * inner), np.int64)
         border_columns(n, left, right, inner, mode, edges)
         constant = np.empty(wide if mode == CONSTANT else 0, src.dtype)
@@ -91,15 +91,15 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
                 first = y - image - top
                 outputs = 1
                 if levels < 0:
-                    outputs = ROWS if y + ROWS <= last and size_y >= 2 * ROWS - 1 else 1
-                    for t in range(size_y + outputs - 1):
+                    together = STACKED if size_y > FEW else 1
+                    outputs = min(together, last - y)
+                    for t in range(size_y + together - 1):
                         row = row_address(base, row_bytes, first + t, height, mode, data_address(constant))
                         table[t] = widened(row, row_bytes, slots + (t + 1) * block * isize if slots else 0)
                     if size_y <= FEW:
                         sum_sources(wide, True, columns_address, pointers, size_y, 0.0, row_bytes)
                     else:
-                        ones_address = data_address(ones)
-                        sum_several(table, size_y, ones_address, columns_address, stride, wide, outputs == ROWS, row_bytes)
+                        sum_stacked(wide, columns_address, stride * 8, pointers, size_y >> 3, size_y & 7, stack_address, row_bytes)
                 else:
                     for i in range(first + size_y - fresh, first + size_y):
                         row = row_address(base, row_bytes, i, height, mode, data_address(constant))
@@ -124,7 +124,7 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
                         copy_bytes(data_address(dst) + (y + o) * row_bytes, out, row_bytes)
                 y += outputs
         # Addresses of these arrays were used above; naming them here keeps them alive until now.
-        table[0] = rings.size + ones.size + columns.size + doubled.size + constant.size + narrow.size
+        table[0] = rings.size + stack.size + columns.size + doubled.size + constant.size + narrow.size
 
     @inline
     def _power_below(size: int) -> int:

@@ -21,6 +21,10 @@ _INT = ir.IntType(64)
 
 #: Values that `sum_rows` handles at once: four chains of additions hide their latency.
 SUMMED = 32
+#: Rows of sums that `column_sums` makes together.
+STACKED = 8
+#: Bytes of a row that `column_sums` works on at once, and bytes from one copied row to the next: an odd number of lines.
+STACK_BYTES, STACK_PITCH = 256, 320
 
 #: Builds the result from one vector of every source and from the scalars, each repeated in all lanes.
 Emit = Callable[["Vectors", list[Any], list[Any]], Any]
@@ -165,6 +169,101 @@ def sum_rows(source: str, target: str, scale: str = "") -> Any:
 
     row = types.intp
     return _intrinsic_of(types.intp(row, types.boolean, row, row, row, types.float64, row), generate)
+
+
+def column_sums(source: str) -> Any:
+    """Intrinsic ``f(n, out, stride, table, eights, rest, scratch, ahead)``: `STACKED` rows of sums, each one row further down.
+
+    Each is the float64 sum of ``8 * eights + rest`` rows (rest < 8): first those of 8 rows, then of 4, 2 and 1, so that the sums
+    of 2, 4 and 8 rows are made once for all. ``table`` is the address of the addresses of all rows, ``out`` that of the first row
+    of sums, ``stride`` the bytes to the next. Blocks are of `STACK_BYTES` of a row, the last one shifted back to end with it. They
+    are copied to ``scratch`` first, `STACK_PITCH` bytes a row: rows a power of two apart all compete for the same few lines of
+    the first-level cache (31x31, float32, 2048 columns, one core: 8.9 ms in place, 5.8 so). The rows after the last one,
+    ``ahead`` bytes apart, are fetched into the cache meanwhile.
+    """
+    read = np.dtype(source)
+    lanes = 8
+    width = STACK_BYTES // read.itemsize
+    line = ir.VectorType(ir.IntType(8), 64)
+
+    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        code = Vectors(builder, lanes)
+        b = builder
+        n, out, stride, table, eights, rest, scratch, ahead = args
+        pointers = b.inttoptr(table, _INT.as_pointer())
+        vector = ir.VectorType(element(read), lanes)
+        places = [cgutils.alloca_once(b, code.kind("f8")) for _ in range(STACKED + 7)]
+        sums, (one, *carried) = places[:STACKED], places[STACKED:]
+        twos, fours = carried[:2], carried[2:]
+
+        def number(value: int) -> Any:
+            return ir.Constant(_INT, value)
+
+        def added(values: list[Any], distance: int) -> list[Any]:
+            return [b.fadd(x, y) for x, y in zip(values, values[distance:], strict=False)]
+
+        end = b.sub(n, number(width))
+        count = b.add(b.add(b.mul(eights, number(8)), rest), number(STACKED - 1))
+        with cgutils.for_range_slice(b, number(0), n, number(width), _INT) as (x, _):
+            at = b.select(b.icmp_signed("<", x, end), x, end)
+            offset = b.mul(at, number(read.itemsize))
+            with cgutils.for_range_slice(b, number(0), count, number(1), _INT) as (t, _):
+                source_address = b.add(b.load(b.gep(pointers, [t])), offset)
+                to = b.add(scratch, b.mul(t, number(STACK_PITCH)))
+                for byte in range(0, STACK_BYTES, 64):
+                    value = b.load(b.inttoptr(b.add(source_address, number(byte)), line.as_pointer()))
+                    value.align = 1
+                    b.store(value, b.inttoptr(b.add(to, number(byte)), line.as_pointer())).align = 64
+            address = b.add(b.load(b.gep(pointers, [b.sub(count, number(1))])), offset)
+            for _ in range(STACKED):
+                address = b.add(address, ahead)
+                for byte in range(0, STACK_BYTES, 64):
+                    fetch_line(b, b.add(address, number(byte)))
+
+            with cgutils.for_range_slice(b, number(0), number(width), number(lanes), _INT) as (x, _):
+                start = b.add(scratch, b.mul(x, number(read.itemsize)))
+
+                def rows(base: Any, first: int, many: int) -> list[Any]:
+                    values = []
+                    for t in range(first, first + many):
+                        value = b.load(b.inttoptr(b.add(base, number(t * STACK_PITCH)), vector.as_pointer()))
+                        value.align = 32
+                        values.append(code.widen(value, "f8"))
+                    return values
+
+                def add_to_sums(values: list[Any]) -> None:
+                    for place, value in zip(sums, values, strict=True):
+                        b.store(b.fadd(b.load(place), value), place)
+
+                for place in sums:
+                    b.store(code.constant("f8", -0.0), place)
+                # Of the rows up to here: the last one, the last two sums of two, the last four sums of four.
+                first = rows(start, 0, 7)
+                pairs = added(first, 1)
+                for place, value in zip((one, *twos, *fours), (first[6], *pairs[4:], *added(pairs, 2)), strict=True):
+                    b.store(value, place)
+                with cgutils.for_range_slice(b, number(0), eights, number(1), _INT) as (group, _):
+                    ones = [b.load(one), *rows(b.add(start, b.mul(group, number(8 * STACK_PITCH))), 7, 8)]
+                    pairs = [*map(b.load, twos), *added(ones, 1)]
+                    quads = [*map(b.load, fours), *added(pairs, 2)]
+                    add_to_sums(added(quads, 4))
+                    for place, value in zip((one, *twos, *fours), (ones[-1], *pairs[-2:], *quads[-4:]), strict=True):
+                        b.store(value, place)
+                base = b.add(start, b.mul(eights, number(8 * STACK_PITCH)))
+                for power in (4, 2, 1):
+                    given = b.and_(rest, number(power))
+                    with b.if_then(b.icmp_unsigned("!=", given, number(0))):
+                        values = rows(base, 0, STACKED + power - 1)
+                        for distance in (1, 2)[: power.bit_length() - 1]:
+                            values = added(values, distance)
+                        add_to_sums(values)
+                    base = b.add(base, b.mul(given, number(STACK_PITCH)))
+                for j, place in enumerate(sums):
+                    to = b.add(out, b.add(b.mul(stride, number(j)), b.mul(b.add(at, x), number(8))))
+                    b.store(b.load(place), b.inttoptr(to, code.kind("f8").as_pointer())).align = 8
+        return number(0)
+
+    return _intrinsic_of(types.intp(*[types.intp] * 8), generate)
 
 
 def neighbour_sums() -> Any:
