@@ -26,7 +26,8 @@ TILE = 512
 #: Windows up to this many float rows or columns are summed directly: cheaper than doubling, and no rings are needed.
 FEW = 5
 #: Up to this many float rows are summed for several outputs at once, which share sums of 2, 4 and 8 rows; beyond, sums of 2, 4,
-#: 8 .. rows are kept from row to row. They save additions but go through the second-level cache (float32, 2048 columns, one core: 31x31 7.3 against 5.8 ms, 63x63 9.0 against 9.5).
+#: 8 .. rows are kept from row to row. They save additions but go through the second-level cache (float32, 2048 columns, one
+#: core: 31x31 7.3 against 5.8 ms, 63x63 9.0 against 9.5).
 MIDDLE = 48
 
 
