@@ -23,16 +23,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite
 import llvmlite.binding as llvm
 import numba
+from numba import types
 from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
+from numba.core.compiler import CompileResult, Flags
 from numba.core.serialize import dumps
+from numba.extending import intrinsic
 
 logger = logging.getLogger("imrestore")
 
@@ -188,9 +190,35 @@ class _KernelCache(_Cache):  # type: ignore[misc]
     def flush(self) -> None: ...
 
 
+def intrinsic_of(names: Sequence[str], typing: Callable[..., Any], generate: Callable[..., Any]) -> Any:
+    """Numba intrinsic with these parameters: Numba reads their number off the function."""
+    scope: dict[str, Any] = {"typing": typing, "generate": generate}
+    listed = ", ".join(names)
+    exec(f"def operation(context, {listed}):\n    return typing({listed}), generate", scope)
+    return intrinsic(scope["operation"])
+
+
+_RESULTS = {"None": types.none, "int": types.intp, "bool": types.boolean, "float": types.float64}
+
+
 def inline(function: _F) -> _F:
-    """A piece of a kernel: compiled into whoever calls it."""
-    return numba.njit(inline="never", nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    """A piece of a kernel: compiled into whoever calls it, and not callable from Python.
+
+    It returns what its annotation says, for ``Any`` a value like its first argument. With ``njit`` Numba also makes machine code
+    and Python wrappers of every piece, which nobody calls: a first Gaussian of bytes then takes REPLACE s longer.
+    """
+
+    def typing(*args: Any) -> Any:
+        return _RESULTS.get(function.__annotations__["return"], args[0])(*args)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flags = Flags()
+        flags.nrt = True
+        flags.error_model = "numpy"
+        compiled = context.compile_subroutine(builder, function, signature, flags=flags)
+        return context.call_internal(builder, compiled.fndesc, signature, args)
+
+    return intrinsic_of(function.__code__.co_varnames[: function.__code__.co_argcount], typing, generate)  # type: ignore[no-any-return]
 
 
 def compile_rows(function: _F, name: str, *signature: Any) -> _F:
