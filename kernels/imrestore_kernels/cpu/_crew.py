@@ -23,7 +23,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from numba import types
 
-from imrestore_kernels.cpu._jit import compile_text
+from imrestore_kernels.cpu._jit import machine_code
 
 
 class Slot(enum.IntEnum):
@@ -228,36 +228,39 @@ class Functions(NamedTuple):
     finish: Callable[[int, int, int, int], int]
 
 
+def _source() -> str:
+    machine = llvm.get_process_triple().split("-")[0].replace("arm64", "aarch64").replace("amd64", "x86_64")
+    slots = {slot.name.lower(): slot.value for slot in Slot}
+    return _SOURCE.format(declare_pause=_DECLARE.get(machine, ""), pause=_PAUSE.get(machine, ""), box=BOX, **slots)
+
+
 @lru_cache(maxsize=1)
 def functions() -> Functions:
     """Compile on first use."""
-    machine = llvm.get_process_triple().split("-")[0].replace("arm64", "aarch64").replace("amd64", "x86_64")
-    source = _SOURCE.format(
-        declare_pause=_DECLARE.get(machine, ""), pause=_PAUSE.get(machine, ""), box=BOX,
-        **{slot.name.lower(): slot.value for slot in Slot},
-    )  # fmt: skip
-    engine = compile_text(source)
+    address_of = machine_code("crew", _source)
     number, address = ctypes.c_int64, ctypes.c_void_p
     serve = ctypes.CFUNCTYPE(None, address, address, number, address)
     offer = ctypes.PYFUNCTYPE(number, address, address, number, number)
     finish = ctypes.CFUNCTYPE(number, address, address, number, number)
     return Functions(
-        serve(engine.get_function_address("serve")),
-        offer(engine.get_function_address("offer")),
-        finish(engine.get_function_address("finish")),
+        serve(address_of("serve")),
+        offer(address_of("offer")),
+        finish(address_of("finish")),
     )
 
 
 @lru_cache(maxsize=256)
 def _trampoline(arguments: tuple[str, ...]) -> int:
     """Address of ``i32 (function, slots, start, stop)``: loads each argument from a slot of its own and calls on."""
-    lines = []
-    for i, kind in enumerate(arguments):
-        lines.append(f"  %p{i} = getelementptr i64, ptr %slots, i64 {i}")
-        lines.append(f"  %a{i} = load {kind}, ptr %p{i}, align 8")
-    given = "".join(f", {kind} %a{i}" for i, kind in enumerate(arguments))
-    body = "\n".join(lines)
-    source = f"""
+
+    def source() -> str:
+        lines = []
+        for i, kind in enumerate(arguments):
+            lines.append(f"  %p{i} = getelementptr i64, ptr %slots, i64 {i}")
+            lines.append(f"  %a{i} = load {kind}, ptr %p{i}, align 8")
+        given = "".join(f", {kind} %a{i}" for i, kind in enumerate(arguments))
+        body = "\n".join(lines)
+        return f"""
 define i32 @trampoline(ptr %function, ptr %slots, i64 %start, i64 %stop) {{
   %result = alloca ptr
   %error = alloca ptr
@@ -266,7 +269,8 @@ define i32 @trampoline(ptr %function, ptr %slots, i64 %start, i64 %stop) {{
   ret i32 %status
 }}
 """
-    return int(compile_text(source).get_function_address("trampoline"))
+
+    return machine_code("-".join(("trampoline", *arguments)), source)("trampoline")
 
 
 class NativeKernel(NamedTuple):

@@ -33,6 +33,7 @@ import numba
 from numba import types
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult, Flags
+from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
@@ -245,18 +246,32 @@ def compile_rows(function: _F, name: str, *signature: Any) -> _F:
         return dispatcher  # type: ignore[no-any-return]
 
 
-def compile_text(source: str) -> Any:
-    """Compile LLVM text without Numba, in milliseconds; functions are found by ``get_function_address``.
+def machine_code(name: str, build: Callable[[], str]) -> Callable[[str], int]:
+    """Compile LLVM text without Numba, from the cache if it is there; returns what finds the address of a function.
 
-    The machine code is kept for the life of the process: a thread may be inside when the interpreter ends.
+    There are no passes that optimise: the text is meant to be what the processor should do. The machine code is kept for the life
+    of the process, since a thread may be inside when the interpreter ends.
+
+    Parameters
+    ----------
+    name : str
+        Says everything that goes into the text: it is the key of the cache.
+    build : callable
+        Makes the text, if it is not in the cache.
     """
     with _compile_lock:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        module = llvm.parse_assembly(source)
-        module.verify()
-        machine = llvm.Target.from_default_triple().create_target_machine(opt=2)
-        engine = llvm.create_mcjit_compiler(module, machine)
+        triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+        machine = llvm.Target.from_triple(triple).create_target_machine(cpu, features, opt=2, codemodel="jitdefault")
+        file_name = f"{name}.{hashlib.sha256(repr((name, triple, cpu, features)).encode()).hexdigest()[:16]}.obj"
+        code = _store.load(file_name)
+        if code is None:
+            module = llvm.parse_assembly(build())
+            module.triple = triple
+            module.verify()
+            code = machine.emit_object(module)
+            _store.save(file_name, code)
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
-        return engine
+        return engine.get_function_address  # type: ignore[no-any-return]

@@ -15,7 +15,8 @@ Array = np.ndarray[Any, Any]
 class RowPlan(NamedTuple):
     """``kernel(src, dst, *extra, row_start, row_stop)`` over 2-D arrays of ``rows`` rows.
 
-    ``work`` estimates the nanoseconds all rows take on one core; strips are multiples of ``least_strip`` rows.
+    ``work`` estimates the nanoseconds all rows take on one core; strips are multiples of ``least_strip`` rows. ``keep`` is what
+    the addresses in ``extra`` point to.
     """
 
     kernel: Callable[..., None]
@@ -24,19 +25,20 @@ class RowPlan(NamedTuple):
     width: int
     work: float
     least_strip: int
+    keep: Any = None
 
     def run(self, src: Array, dst: Array) -> None:
         """Filter ``src`` into ``dst``, both C-contiguous."""
         pair = (src.reshape(self.rows, self.width), dst.reshape(self.rows, self.width))
-        run_rows(self.kernel, (*pair, *self.extra), self.rows, self.work, self.least_strip)
+        run_rows(self.kernel, (*pair, *self.extra), self.rows, self.work, self.least_strip, self.keep)
 
     def replay(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[Array], Array]:
         """The whole call for 2-D C-contiguous images of this very shape and dtype."""
-        kernel, extra, rows, _, work, least = self
+        kernel, extra, rows, _, work, least, keep = self
         empty = np.empty
         if work < SERIAL_WORK:
 
-            def small(image: Array) -> Array:
+            def small(image: Array, _keep: Any = keep) -> Array:
                 dst = empty(shape, dtype)
                 kernel(image, dst, *extra, 0, rows)
                 return dst
@@ -45,7 +47,7 @@ class RowPlan(NamedTuple):
 
         def large(image: Array) -> Array:
             dst = empty(shape, dtype)
-            run_rows(kernel, (image, dst, *extra), rows, work, least)
+            run_rows(kernel, (image, dst, *extra), rows, work, least, keep)
             return dst
 
         return large

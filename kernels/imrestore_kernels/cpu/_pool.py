@@ -212,7 +212,9 @@ def _run_python(function: RowKernel, args: tuple[Any, ...], rows: int, strip: in
         raise errors[0]
 
 
-def run_rows(kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, least_strip: int = 1) -> None:
+def run_rows(
+    kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, least_strip: int = 1, keep: Any = None
+) -> None:
     """Call ``kernel(*args, row_start, row_stop)`` so that rows ``0 .. rows`` are done once each.
 
     Parameters
@@ -228,6 +230,8 @@ def run_rows(kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, l
     least_strip : int
         Strips are multiples of this high, so that a kernel that starts with a halo does not pay for it too often and one
         that does several rows at once rarely has some over.
+    keep : object
+        What addresses among the arguments point to: kept alive as long as a thread may read it.
     """
     threads = 1 if work < SERIAL_WORK else min(num_threads(), -(-rows // least_strip))
     if threads <= 1 or _must_be_serial():
@@ -239,6 +243,6 @@ def run_rows(kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, l
         _run_python(kernel, args, rows, strip, threads - 1)
         return
     job = _Job(_native(kernel), args, rows, strip)
-    _the_pool().run(job, args, threads - 1)
+    _the_pool().run(job, (*args, keep), threads - 1)
     if job.failed:
         kernel(*args, 0, rows)  # says what went wrong, most likely MemoryError, or succeeds this time

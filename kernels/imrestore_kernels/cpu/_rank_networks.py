@@ -1,27 +1,37 @@
-"""Rank filters over a box of two axes by exchange networks: the driver around the vector code."""
+"""Rank filters over a box of two axes by exchange networks: the drivers around the vector code.
+
+A driver is compiled once per dtype and gets everything about the window as numbers; the network itself is machine code of its
+own (`_vector.program_text`) that it calls by address. One kernel for both took Numba over a second for every window.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.cpu._jit import compile_rows, inline
+from imrestore_kernels.cpu._jit import compile_rows, inline, machine_code
 from imrestore_kernels.cpu._planes import border_columns, fill_border, inside_index
 from imrestore_kernels.cpu._vector import (
     VECTOR_BYTES,
+    bits_of,
+    call_program,
     copy_bytes,
     data_address,
     fetch_bytes,
     fetch_bytes_to_write,
     lanes,
     maybe_nan,
-    program_runner,
+    number_at,
+    program_text,
 )
 from imrestore_kernels.rank_program import inlined_program
+
+#: Numbers about a window and an image that a driver reads from a table: the arguments of a call then stay few, and cheap.
+HEIGHT, INNER, MODE, ROWS, COLUMNS, OUTPUTS, TILE, STRIDE, BUFFERS, PROGRAM = range(10)
 
 
 @inline
@@ -150,42 +160,90 @@ def spread_nan(padded: Any, at: int, count: int, dst: Any, row: int, x0: int, n:
                 x -= inner
 
 
+class Network(NamedTuple):
+    """Machine code of one window, and what its driver has to know: the entries of the table from `ROWS` on."""
+
+    rows: int
+    columns: int
+    outputs: int
+    tile: int  # values of a row, or of a picture laid end to end, worked on at once
+    stride: int  # values from one buffer to the next
+    buffers: int
+    program: int
+
+    def table(self, height: int, inner: int, mode: int) -> np.ndarray[Any, Any]:
+        return np.array([height, inner, mode, *self], np.int64)
+
+
 @lru_cache(maxsize=512)
-def network_kernel(rows: int, columns: int, rank: int, outputs: int, dtype: np.dtype[Any], tile: int) -> Any:
-    """Row kernel for one window, rank and dtype; ``tile`` values of a row are worked on at once."""
+def network(rows: int, columns: int, rank: int, outputs: int, dtype: np.dtype[Any], tile: int) -> Network:
+    """Compile the network for one window, rank and dtype; ``tile`` values of a row are worked on at once."""
     program = inlined_program(rows, columns, rank, outputs)
     vector = lanes(dtype)
-    floating = dtype.kind == "f"
-    ring = rows + outputs - 1
-    top = rows // 2
-    left = columns // 2
-
     # Buffers are read up to `columns` pixels and one vector past the tile; an odd number of lines apart, so that the
     # rows of one list do not all fall into the same set of the first-level cache. Rows hold at most 8 values per pixel.
     stride = tile + 8 * columns + 2 * vector
     stride += -stride % vector + vector * (1 - (stride + (-stride % vector)) // vector % 2)
     keyed = dtype == KEYED
     work = np.dtype(np.int32) if keyed else dtype
-    load, find_nan, spread = (load_keys, key_of_nan, spread_nan_of_key) if keyed else (load_row, maybe_nan, spread_nan)
-    run = program_runner(program, work, stride, keyed)
-    size = dtype.itemsize
-    buffers = program.buffers
+    name = f"rank_network_{rows}x{columns}_rank{rank}_{outputs}rows_{dtype}_stride{stride}"
+    address = machine_code(name, lambda: program_text(program, work, stride, keyed))("run")
+    return Network(rows, columns, outputs, tile, stride, program.buffers, address)
 
-    def rank_rows(source: Any, result: Any, height: int, inner: int, mode: int, cval: Any, start: int, stop: int) -> None:
-        src = source.view(work)
-        dst = result.view(work)
+
+def _pieces(dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """What differs between values and keys: view of an array, row copies, search and spread of NaNs."""
+    if dtype == KEYED:
+        return bits_of, load_keys, copy_as_keys, key_of, key_of_nan, spread_nan_of_key
+    return as_it_is, load_row, copy_row, as_it_is, maybe_nan, spread_nan
+
+
+@inline
+def as_it_is(value: Any) -> Any:
+    return value
+
+
+def _signature(dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Picture, result, address of the table, cval (its bits where keys are compared), first and last row."""
+    value = from_dtype(dtype)
+    outside = types.int32 if dtype == KEYED else value
+    image = types.Array(value, 2, "C", readonly=True, aligned=True)
+    return image, value[:, ::1], types.intp, outside, types.intp, types.intp
+
+
+@lru_cache(maxsize=16)
+def ring_driver(dtype: np.dtype[Any]) -> Any:
+    """Row kernel that keeps the padded source rows of a tile in a ring and makes several result rows at a time."""
+    vector = lanes(dtype)
+    floating = dtype.kind == "f"
+    size = dtype.itemsize
+    work = np.int32 if dtype == KEYED else dtype.type
+    view, load, _, _, find_nan, spread = _pieces(dtype)
+
+    def rank_rows(source: Any, result: Any, table: int, cval: Any, start: int, stop: int) -> None:
+        src = view(source)
+        dst = view(result)
+        height, inner, mode = number_at(table, HEIGHT), number_at(table, INNER), number_at(table, MODE)
+        rows, columns, outputs = number_at(table, ROWS), number_at(table, COLUMNS), number_at(table, OUTPUTS)
+        tile, stride, buffers = number_at(table, TILE), number_at(table, STRIDE), number_at(table, BUFFERS)
+        program = number_at(table, PROGRAM)
+        ring = rows + outputs - 1
+        top = rows // 2
+        left = columns // 2
         width = src.shape[1]
         # Both start on a cache line: a vector that straddles two lines takes twice as long to load.
-        scratch = np.empty(buffers * stride + 2 * vector, work)
-        scratch_start = -data_address(scratch) % VECTOR_BYTES // size
-        padded = np.zeros((ring + outputs) * stride + 2 * vector, work)  # zeros: maybe_nan reads past the row
-        padded_start = -data_address(padded) % VECTOR_BYTES // size
-        sources = np.empty(ring, np.int64)
-        outs = np.empty(outputs, np.int64)
-        has_nan = np.zeros(ring, np.bool_)
-        edge_at = np.empty(columns * inner, np.int64)
-        edge_from = np.empty(columns * inner, np.int64)
-        ring_address = data_address(padded) + padded_start * size
+        memory = np.empty((buffers + ring + outputs) * stride + 3 * vector, work)
+        padded_start = -data_address(memory) % VECTOR_BYTES // size
+        for i in range(ring + outputs):  # maybe_nan reads past the row
+            memory[padded_start + (i + 1) * stride - 2 * vector : padded_start + (i + 1) * stride] = 0
+        ring_address = data_address(memory) + padded_start * size
+        scratch = ring_address + (ring + outputs) * stride * size
+        numbers = np.empty(ring + outputs + ring + 2 * columns * inner, np.int64)
+        sources = numbers[:ring]
+        outs = numbers[ring : ring + outputs]
+        has_nan = numbers[ring + outputs : 2 * ring + outputs]
+        edge_at = numbers[2 * ring + outputs : 2 * ring + outputs + columns * inner]
+        edge_from = numbers[2 * ring + outputs + columns * inner :]
         src_address = data_address(src)
         dst_address = data_address(dst)
         tiles = (width + tile - 1) // tile
@@ -212,9 +270,9 @@ def network_kernel(rows: int, columns: int, rank: int, outputs: int, dtype: np.d
                             j = inside_index(y - top + i - image, height, mode)
                             row = -1 if j < 0 else image + j
                             at = padded_start + slot * stride
-                            load(src, row, padded, at, first, count, edges, edge_at, edge_from, cval)
+                            load(src, row, memory, at, first, count, edges, edge_at, edge_from, cval)
                             if floating:
-                                has_nan[slot] = find_nan(padded, at, count)
+                                has_nan[slot] = find_nan(memory, at, count)
                     for i in range(outputs):
                         # The next rows, and those written to: 2048x2048 float32 on one core 3x3 2.6 instead of 3.0 ms.
                         j = inside_index(y + outputs - top + rows - 1 + i - image, height, mode)
@@ -227,11 +285,11 @@ def network_kernel(rows: int, columns: int, rank: int, outputs: int, dtype: np.d
                             outs[i] = dst_address + ((y + i) * width + x0) * size
                         else:
                             outs[i] = ring_address + (ring + i) * stride * size
-                    run(scratch, scratch_start, sources, outs, max(n, vector), inner)
+                    call_program(program, scratch, data_address(sources), data_address(outs), max(n, vector), inner)
                     if n < vector:
                         for i in range(min(outputs, last - y)):
                             for x in range(n):
-                                dst[y + i, x0 + x] = padded[padded_start + (ring + i) * stride + x]
+                                dst[y + i, x0 + x] = memory[padded_start + (ring + i) * stride + x]
                     if floating:
                         for i in range(ring):
                             slot = first_slot + i
@@ -240,66 +298,60 @@ def network_kernel(rows: int, columns: int, rank: int, outputs: int, dtype: np.d
                             if has_nan[slot]:
                                 for o in range(max(0, i - rows + 1), min(outputs, i + 1, last - y)):
                                     at = padded_start + slot * stride
-                                    spread(padded, at, count, dst, y + o, x0, n, columns, inner)
+                                    spread(memory, at, count, dst, y + o, x0, n, columns, inner)
                     y += outputs
                     fresh = rows - 1
                     first_slot += outputs
                     if first_slot >= ring:
                         first_slot -= ring
                 y = last  # the last group may have reached into the next image
+        numbers[0] = memory.size  # its address was used above; naming it here keeps it alive until now
 
-    value = from_dtype(dtype)
-    name = f"rank_network_{rows}x{columns}_rank{rank}_{outputs}rows_{dtype}_tile{tile}"
-    return compile_rows(
-        rank_rows, name, types.Array(value, 2, "C", readonly=True, aligned=True), value[:, ::1],
-        types.intp, types.intp, types.intp, from_dtype(work), types.intp, types.intp,
-    )  # fmt: skip
+    return compile_rows(rank_rows, f"rank_ring_{dtype}", *_signature(dtype))
 
 
-@lru_cache(maxsize=256)
-def flat_kernel(rows: int, columns: int, rank: int, dtype: np.dtype[Any], capacity: int) -> Any:
+@lru_cache(maxsize=16)
+def flat_driver(dtype: np.dtype[Any]) -> Any:
     """Row kernel for narrow images: many rows, padded and laid end to end, are filtered as one long row.
 
     Row by row a 64x64 image waits for its own stores: each step of the program reads what the step before has written a few
-    cycles ago, one vector further left. End to end the steps are long (3x3 uint16: 4.3 us row by row, 1.9 us so). ``capacity``
-    is the number of padded values at once.
+    cycles ago, one vector further left. End to end the steps are long (3x3 uint16: 4.3 us row by row, 1.9 us so). The network
+    makes one output row; its tile is the number of padded values at once.
     """
-    program = inlined_program(rows, columns, rank, 1)
     vector = lanes(dtype)
     floating = dtype.kind == "f"
-    top, left = rows // 2, columns // 2
-    stride = capacity + 8 * columns + 2 * vector
-    stride += -stride % vector + vector * (1 - (stride + (-stride % vector)) // vector % 2)
-    keyed = dtype == KEYED
-    work = np.dtype(np.int32) if keyed else dtype
-    load, find_nan, spread = (copy_as_keys, key_of_nan, spread_nan_of_key) if keyed else (copy_row, maybe_nan, spread_nan)
-    run = program_runner(program, work, stride, keyed)
     size = dtype.itemsize
-    buffers = program.buffers
+    work = np.int32 if dtype == KEYED else dtype.type
+    view, _, copy, key, find_nan, spread = _pieces(dtype)
 
-    def rank_rows(source: Any, result: Any, height: int, inner: int, mode: int, cval: Any, start: int, stop: int) -> None:
-        src = source.view(work)
-        dst = result.view(work)
-        outside = key_of(cval) if keyed else cval
+    def rank_rows(source: Any, result: Any, table: int, cval: Any, start: int, stop: int) -> None:
+        src = view(source)
+        dst = view(result)
+        outside = key(cval)
+        height, inner, mode = number_at(table, HEIGHT), number_at(table, INNER), number_at(table, MODE)
+        rows, columns, capacity = number_at(table, ROWS), number_at(table, COLUMNS), number_at(table, TILE)
+        stride, buffers, program = number_at(table, STRIDE), number_at(table, BUFFERS), number_at(table, PROGRAM)
+        top, left = rows // 2, columns // 2
         width = src.shape[1]
-        pitch = width + (columns - 1) * inner
+        border = (columns - 1) * inner
+        pitch = width + border
         together = max(1, capacity // pitch)
         together = (height + (height + together - 1) // together - 1) // ((height + together - 1) // together)
         # One array of values and one of numbers: five allocations instead of two cost 0.05 to 0.2 us of the two that 64x64 takes.
         padded_size = (together + rows) * pitch + stride - capacity + 2 * vector
         memory = np.empty((buffers + 1) * stride + padded_size + 2 * vector, work)
         scratch_start = -data_address(memory) % VECTOR_BYTES // size
+        scratch_address = data_address(memory) + scratch_start * size
         padded_start = scratch_start + (buffers + 1) * stride
         padded = memory[padded_start : padded_start + padded_size]
         padded[(together + rows - 1) * pitch :] = 0  # maybe_nan reads past the last row
         padded_address = data_address(memory) + padded_start * size
-        out_address = data_address(memory) + (scratch_start + buffers * stride) * size
-        border = (columns - 1) * inner
+        out_address = scratch_address + buffers * stride * size
         numbers = np.empty(rows + 1 + 2 * border, np.int64)
-        sources, outs = numbers[:rows], numbers[rows : rows + 1]
-        outs[0] = out_address
+        numbers[rows] = out_address
         edges = numbers[rows + 1 :].reshape(2, border)
         border_columns(width, left, columns - 1 - left, inner, mode, edges)
+        sources = data_address(numbers)
         y = start
         while y < stop:
             image = y // height * height
@@ -311,11 +363,11 @@ def flat_kernel(rows: int, columns: int, rank: int, dtype: np.dtype[Any], capaci
                     if j < 0:
                         padded[i * pitch : (i + 1) * pitch] = outside
                     else:
-                        load(src, image + j, padded, i * pitch + left * inner)
+                        copy(src, image + j, padded, i * pitch + left * inner)
                         fill_border(padded, i * pitch, edges, outside)
                 for i in range(rows):
-                    sources[i] = padded_address + i * pitch * size
-                run(memory, scratch_start, sources, outs, max(count * pitch, vector), inner)
+                    numbers[i] = padded_address + i * pitch * size
+                call_program(program, scratch_address, sources, sources + rows * 8, max(count * pitch, vector), inner)
                 for i in range(count):
                     copy_bytes(data_address(dst) + (y + i) * width * size, out_address + i * pitch * size, width * size)
                 if floating:  # noqa: SIM102  known when compiling: integers have no such code
@@ -325,8 +377,4 @@ def flat_kernel(rows: int, columns: int, rank: int, dtype: np.dtype[Any], capaci
                                 spread(padded, i * pitch, pitch, dst, y + o, 0, width, columns, inner)
                 y += count
 
-    value = from_dtype(dtype)
-    return compile_rows(
-        rank_rows, f"rank_flat_{rows}x{columns}_rank{rank}_{dtype}_{capacity}", types.Array(value, 2, "C", readonly=True),
-        value[:, ::1], types.intp, types.intp, types.intp, from_dtype(work), types.intp, types.intp,
-    )  # fmt: skip
+    return compile_rows(rank_rows, f"rank_flat_{dtype}", *_signature(dtype))

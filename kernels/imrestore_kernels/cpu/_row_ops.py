@@ -13,8 +13,8 @@ import llvmlite.ir as ir
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+from imrestore_kernels.cpu._jit import intrinsic_of
 from imrestore_kernels.cpu._vector import element, fetch_line, splat
 
 _INT = ir.IntType(64)
@@ -305,8 +305,4 @@ def neighbour_sums() -> Any:
 
 
 def _intrinsic_of(signature: Any, generate: Any) -> Any:
-    """An intrinsic with as many parameters as the signature has (Numba reads them off the function)."""
-    names = ", ".join(f"a{i}" for i in range(len(signature.args)))
-    scope: dict[str, Any] = {"signature": signature, "generate": generate}
-    exec(f"def operation(typing, {names}):\n    return signature, generate", scope)
-    return intrinsic(scope["operation"])
+    return intrinsic_of([f"a{i}" for i in range(len(signature.args))], lambda *_: signature, generate)

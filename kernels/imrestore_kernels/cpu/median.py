@@ -14,7 +14,7 @@ from imrestore_kernels.cpu._plan import RowPlan, as_planes
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._rank_bitset import bitset_kernel, blocks
 from imrestore_kernels.cpu._rank_histogram import MAX_SAMPLES, histogram_kernel
-from imrestore_kernels.cpu._rank_networks import KEYED, flat_kernel, network_kernel
+from imrestore_kernels.cpu._rank_networks import KEYED, flat_driver, network, ring_driver
 from imrestore_kernels.cpu._rank_select import rank_select
 from imrestore_kernels.rank_program import inlined_program
 
@@ -77,14 +77,18 @@ def plan(
     if inner > MAX_INNER:
         return None
     total, values = outer * height, width * inner
-    vectors = total * (values * dtype.itemsize / 64 + 2)
-    outside = dtype.type(cval)
-    extra = (height, inner, mode, outside.view(np.int32) if dtype == KEYED else outside)
+    outside = dtype.type(cval).view(np.int32) if dtype == KEYED else dtype.type(cval)
     if rows <= FLAT_ROWS and values * dtype.itemsize <= FLAT_BYTES:
-        kernel = flat_kernel(rows, columns, rank, dtype, FLAT_CAPACITY // dtype.itemsize)
-        return RowPlan(kernel, extra, total, values, vectors * (2.0 + rows * columns), 32)
-    kernel, outputs, ns_per_vector = _network(rows, columns, rank, dtype)
-    return RowPlan(kernel, extra, total, values, vectors * ns_per_vector, -(-16 // outputs) * outputs)
+        made = network(rows, columns, rank, 1, dtype, FLAT_CAPACITY // dtype.itemsize)
+        driver, cost, least = flat_driver(dtype), 2.0 + rows * columns, 32
+    else:
+        outputs = rows_at_once(rows)
+        program = inlined_program(rows, columns, rank, outputs)
+        made = network(rows, columns, rank, outputs, dtype, tile_bytes(program.buffers, dtype.itemsize) // dtype.itemsize)
+        driver, cost, least = ring_driver(dtype), 3.0 + 0.2 * program.ops / outputs, -(-16 // outputs) * outputs
+    table = made.table(height, inner, mode)
+    vectors = total * (values * dtype.itemsize / 64 + 2)
+    return RowPlan(driver, (table.ctypes.data, outside), total, values, vectors * cost, least, keep=table)
 
 
 def _large(src: Array, dst: Array, size: tuple[int, ...], rank: int, mode: int, cval: float | int) -> None:
@@ -96,15 +100,6 @@ def _large(src: Array, dst: Array, size: tuple[int, ...], rank: int, mode: int, 
         run_rows(histogram_kernel(src.dtype), args, outer * height, src.size * 18.0, least_strip=2 * rows)
     else:
         run_rows(bitset_kernel(src.dtype), args, blocks(outer, height, width, inner), src.size * (rows + 40.0))
-
-
-def _network(rows: int, columns: int, rank: int, dtype: np.dtype[Any]) -> tuple[Any, int, float]:
-    """Kernel, rows at a time and rough nanoseconds per vector for one window."""
-    outputs = rows_at_once(rows)
-    program = inlined_program(rows, columns, rank, outputs)
-    tile = tile_bytes(program.buffers, dtype.itemsize)
-    kernel = network_kernel(rows, columns, rank, outputs, dtype, tile // dtype.itemsize)
-    return kernel, outputs, 3.0 + 0.2 * program.ops / outputs
 
 
 def rows_at_once(rows: int) -> int:
