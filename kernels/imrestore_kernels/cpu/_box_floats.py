@@ -18,7 +18,7 @@ from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._planes import border_columns, fill_border, row_address, widened
 from imrestore_kernels.cpu._row_ops import STACK_BYTES, STACK_PITCH, STACKED, SUMMED, column_sums, neighbour_sums, row_op, sum_rows
-from imrestore_kernels.cpu._vector import copy_bytes, data_address
+from imrestore_kernels.cpu._vector import allocator, copy_bytes, data_address, larger, new_numbers, smaller
 
 #: Columns of float64 sums worked on before the next ones, so that buffers stay in the first-level cache whatever the image's
 #: width. On 2048 columns it makes no difference that could be measured (31x31 float32: 28 ns per 64 bytes in tiles, 29 without).
@@ -42,6 +42,7 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
     sum_stacked = column_sums(name)
     neighbours = neighbour_sums()
     finish = sum_rows("f8", name, "mul" if name == "f4" else "div")
+    new_sums, new_values = allocator(np.float64), allocator(dtype)
     isize = dtype.itemsize
     block = max(SUMMED, STACK_BYTES // isize)
 
@@ -49,7 +50,7 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
         src: Any, dst: Any, height: int, inner: int, size_y: int, size_x: int, mode: int, cval: Any, start: int, stop: int
     ) -> None:
         n = src.shape[1]
-        wide = max(n, block)
+        wide = larger(n, block)
         row_bytes = n * isize
         top, left = size_y // 2, size_x // 2
         right = size_x - 1 - left
@@ -59,25 +60,25 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
         stride += -stride % 8 + 8 * (1 - (stride + (-stride % 8)) // 8 % 2)
         # Level j keeps the last 2**j + 1 sums of 2**j rows in a ring; `newest` is the slot of the newest one.
         levels = _power_below(size_y) if size_y > MIDDLE else -1
-        rings = np.empty(((2 << levels) + levels if levels >= 0 else 0) * stride + block, np.float64)
+        rings = new_sums(((2 << levels) + levels if levels >= 0 else 0) * stride + block)
         rings_address = data_address(rings) + -data_address(rings) % 64
-        newest = np.empty(levels + 1, np.int64)
-        columns = np.empty(STACKED * stride + 2 * block, np.float64)
+        newest = new_numbers(levels + 1)
+        columns = new_sums(STACKED * stride + 2 * block)
         at = -(data_address(columns) // 8 + left * inner) % 8
         columns_address = data_address(columns) + (at + left * inner) * 8
         doubled_stride = step + size_x * inner + 3 * block
         doubled_stride += -doubled_stride % 8
-        doubled = np.empty((max(3, _power_below(size_x)) if size_x > FEW else 0) * doubled_stride + 2 * block, np.float64)
+        doubled = new_sums((larger(3, _power_below(size_x)) if size_x > FEW else 0) * doubled_stride + 2 * block)
         doubled_address = data_address(doubled) + -data_address(doubled) % 64
-        table = np.empty(MIDDLE + 64, np.int64)
+        table = new_numbers(MIDDLE + 64)
         pointers = data_address(table)
-        stack = np.empty((MIDDLE + STACKED) * STACK_PITCH if levels < 0 else 0, np.uint8)
+        stack = new_sums((MIDDLE + STACKED) * STACK_PITCH // 8 if levels < 0 else 0)
         stack_address = data_address(stack) + -data_address(stack) % 64
-        edges = np.empty((2, (left + right) * inner), np.int64)
+        edges = new_numbers(2 * (left + right) * inner)
         border_columns(n, left, right, inner, mode, edges)
-        constant = np.empty(wide if mode == CONSTANT else 0, src.dtype)
+        constant = new_values(wide if mode == CONSTANT else 0)
         constant[:] = cval
-        narrow = np.empty((MIDDLE + 64) * block if n < block else 0, src.dtype)
+        narrow = new_values((MIDDLE + 64) * block if n < block else 0)
         slots = data_address(narrow) if n < block else 0
         scale = float(size_y) * float(size_x)
         scale = 1.0 / scale if isize == 4 else scale
@@ -85,7 +86,7 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
         while y < stop:
             image = y // height * height
             base = data_address(src) + image * row_bytes
-            last = min(stop, image + height)
+            last = smaller(stop, image + height)
             newest[:] = 0
             fresh = size_y
             while y < last:
@@ -93,7 +94,7 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
                 outputs = 1
                 if levels < 0:
                     together = STACKED if size_y > FEW else 1
-                    outputs = min(together, last - y)
+                    outputs = smaller(together, last - y)
                     for t in range(size_y + together - 1):
                         row = row_address(base, row_bytes, first + t, height, mode, data_address(constant))
                         table[t] = widened(row, row_bytes, slots + (t + 1) * block * isize if slots else 0)
@@ -109,18 +110,18 @@ def float_kernel(dtype: np.dtype[Any]) -> Any:
                             newest[j] = newest[j] + 1 if newest[j] < 1 << j else 0
                         for x in range(0, wide, step):
                             ring = rings_address + x * 8
-                            _enter_rings(min(step, wide - x), levels, ring, stride, newest, row + x * isize, row_bytes)
+                            _enter_rings(smaller(step, wide - x), levels, ring, stride, newest, row + x * isize, row_bytes)
                             if i == first + size_y - 1:
                                 count = _rings_of_window(size_y, levels, ring, stride, newest, table)
-                                sum_columns(min(step, wide - x), False, columns_address + x * 8, pointers, count, 0.0, 0)
+                                sum_columns(smaller(step, wide - x), False, columns_address + x * 8, pointers, count, 0.0, 0)
                     fresh = 1
                 for o in range(outputs):
                     fill_border(columns, at + o * stride, edges, float(cval) * size_y)
                     out = slots if n < block else data_address(dst) + (y + o) * row_bytes
                     for x in range(0, wide, step):
                         row = columns_address + (o * stride + x - left * inner) * 8
-                        count = _along(min(step, wide - x), row, size_x, inner, doubled_address, doubled_stride, table)
-                        finish(min(step, wide - x), True, out + x * isize, pointers, count, scale, row_bytes)
+                        count = _along(smaller(step, wide - x), row, size_x, inner, doubled_address, doubled_stride, table)
+                        finish(smaller(step, wide - x), True, out + x * isize, pointers, count, scale, row_bytes)
                     if n < block:
                         copy_bytes(data_address(dst) + (y + o) * row_bytes, out, row_bytes)
                 y += outputs

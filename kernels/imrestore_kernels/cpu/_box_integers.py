@@ -17,7 +17,7 @@ from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._planes import border_columns, fill_border, row_address, widened
 from imrestore_kernels.cpu._row_ops import Vectors, row_op
-from imrestore_kernels.cpu._vector import copy_bytes, data_address
+from imrestore_kernels.cpu._vector import allocator, copy_bytes, data_address, larger, new_numbers, smaller
 
 #: Windows up to this many columns are summed directly from the row buffer, wider ones by doubling.
 DIRECT = 8
@@ -135,7 +135,7 @@ def integer_kernel(dtype: np.dtype[Any], sums: str, by: Division, taps: int) -> 
     slide, enter = _slide(dtype, sums, True), _slide(dtype, sums, False)
     direct, finish = _finish(sums, dtype, by, max(taps, 1)), _finish(total, dtype, by, 0)
     double, plus, widen = _plus(sums, total), _plus(total, total), _convert(sums, total)
-    sums_type, total_type = np.dtype(sums).type, np.dtype(total).type
+    new_sums, new_totals, new_values = map(allocator, (sums, total, dtype))
     ssize, tsize, isize = np.dtype(sums).itemsize, np.dtype(total).itemsize, dtype.itemsize
     block = 64
 
@@ -144,21 +144,21 @@ def integer_kernel(dtype: np.dtype[Any], sums: str, by: Division, taps: int) -> 
         count: Any, start: int, stop: int,
     ) -> None:  # fmt: skip
         n = src.shape[1]
-        wide = max(n, block)
+        wide = larger(n, block)
         row_bytes = n * isize
         top, left = size_y // 2, size_x // 2
         right = size_x - 1 - left
         stride = wide + (left + right) * inner + 2 * block
         stride += -stride % 64
-        columns = np.empty(2 * stride + block, sums_type)  # two rows of column sums: the old and the new
+        columns = new_sums(2 * stride + block)  # two rows of column sums: the old and the new
         at0 = -(data_address(columns) // ssize + left * inner) % (64 // ssize)  # the image starts on a cache line
-        work = np.empty(2 * stride if taps == 0 else 0, total_type)
+        work = new_totals(2 * stride if taps == 0 else 0)
         doubled, partial = data_address(work), data_address(work) + stride * tsize
-        edges = np.empty((2, (left + right) * inner), np.int64)
+        edges = new_numbers(2 * (left + right) * inner)
         border_columns(n, left, right, inner, mode, edges)
-        constant = np.empty(wide if mode == CONSTANT else 0, src.dtype)
+        constant = new_values(wide if mode == CONSTANT else 0)
         constant[:] = cval
-        narrow = np.empty(3 * block if n < block else 0, src.dtype)
+        narrow = new_values(3 * block if n < block else 0)
         slots = data_address(narrow) if n < block else 0
         slot_bytes = block * isize if n < block else 0
         now = 0
@@ -166,7 +166,7 @@ def integer_kernel(dtype: np.dtype[Any], sums: str, by: Division, taps: int) -> 
         while y < stop:
             image = y // height * height
             base = data_address(src) + image * row_bytes
-            last = min(stop, image + height)
+            last = smaller(stop, image + height)
             fresh = True
             while y < last:
                 i = y - image - top

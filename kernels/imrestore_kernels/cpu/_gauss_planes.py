@@ -15,96 +15,76 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.borders import CONSTANT
+from imrestore_kernels.borders import CONSTANT, WRAP
 from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._planes import border_columns, fill_border, inside_index, row_address, widened
 from imrestore_kernels.cpu._taps import ROWS, block, compute_type, weighted_rows, weighted_shifts
-from imrestore_kernels.cpu._vector import copy_bytes, data_address
+from imrestore_kernels.cpu._vector import allocator, copy_bytes, data_address, larger, nearest, new_numbers, smaller
 
 Array = np.ndarray[Any, Any]
 
 
 @inline
-def _exact_pixel(
-    src: Any, image: int, y: int, x: int, height: int, inner: int, down: Any, along: Any, mode: int, cval: Any, columns: Any
-) -> float:
-    """The float64 value of one pixel, its columns summed first as everywhere else."""
-    n = src.shape[1]
-    left = along.size // 2
-    first = x - left * inner
-    span = columns.size  # (along.size - 1) * inner + 1
-    inside = first >= 0 and first + span <= n
-    columns[:] = 0.0
+def _exact_columns(
+    src: Any, image: int, y: int, height: int, down: Any, mode: int, cval: Any, start: int, columns: Any, count: int
+) -> None:
+    """float64 sums down ``count`` columns from ``start`` on."""
+    for k in range(count):
+        columns[k] = 0.0
     for s in range(down.size):
         i = inside_index(y + s - down.size // 2, height, mode)
         weight = down[s]
         if i < 0:
-            for k in range(span):
-                columns[k] += weight * float(cval)
-        elif inside:
-            row = src[image + i, first : first + span]
-            for k in range(span):
-                columns[k] += weight * float(row[k])
-        else:
-            for t in range(along.size):
-                j = inside_index(x // inner + t - left, n // inner, mode)
-                value = float(cval) if j < 0 else float(src[image + i, j * inner + x % inner])
-                columns[t * inner] += weight * value
-    total = 0.0
-    for t in range(along.size):
-        total += along[t] * columns[t * inner]
-    return total
-
-
-@inline
-def _exact_columns(src: Any, image: int, y: int, height: int, down: Any, mode: int, cval: Any, columns: Any) -> None:
-    """float64 sums down the columns of one row."""
-    columns[:] = 0.0
-    for s in range(down.size):
-        i = inside_index(y + s - down.size // 2, height, mode)
-        weight = down[s]
-        if i < 0:
-            for k in range(columns.size):
+            for k in range(count):
                 columns[k] += weight * float(cval)
         else:
-            row = src[image + i]
-            for k in range(columns.size):
+            row = src[image + i, start : start + count]
+            for k in range(count):
                 columns[k] += weight * float(row[k])
 
 
 @inline
 def _redo_ties(
     src: Any, dst: Any, y: int, height: int, inner: int, masks: Any, width: int, down: Any, along: Any, mode: int, cval: Any,
-    low: float, high: float,
+    low: float, high: float, columns: Any,
 ) -> None:  # fmt: skip
-    """Sum the marked pixels of row ``y`` again in float64: each by itself, or if they are many from shared columns."""
+    """Sum the marked pixels of row ``y`` again in float64: from columns of their own, or if they are many from shared ones."""
     image = y // height * height
     n = dst.shape[1]
+    span = smaller((along.size - 1) * inner + 1, n)
+    left = along.size // 2
+    outside = 0.0
+    for s in range(down.size):
+        outside += down[s] * float(cval)
     marked = 0
-    for word in masks:
-        marked += word != 0
-    many = marked * along.size > n
-    columns = np.empty(n if many else (along.size - 1) * inner + 1, np.float64)
-    outside = down.sum() * float(cval)
-    if many:
-        _exact_columns(src, image, y - image, height, down, mode, cval, columns)
+    for i in range(masks.size):
+        marked += masks[i] != 0
+    summed_from, summed = 0, 0  # the columns that are there
+    if marked * along.size > n:
+        summed = n
+        _exact_columns(src, image, y - image, height, down, mode, cval, 0, columns, n)
     lanes = width // (masks.size // ((n + width - 1) // width))
     for i in range(masks.size):
-        if masks[i] == 0:
+        word = masks[i]
+        if word == 0:
             continue
-        start = min(i * lanes // width * width, max(n, width) - width) + i * lanes % width
+        start = smaller(i * lanes // width * width, larger(n, width) - width) + i * lanes % width
         for bit in range(lanes):
-            if masks[i] >> bit & 1 == 0:
+            if word >> bit & 1 == 0:
                 continue
             x = start + bit
-            if many:
-                total = 0.0
-                for t in range(along.size):
-                    j = inside_index(x // inner + t - along.size // 2, n // inner, mode)
-                    total += along[t] * (outside if j < 0 else columns[j * inner + x % inner])
-            else:
-                total = _exact_pixel(src, image, y - image, x, height, inner, down, along, mode, cval, columns)
-            dst[y, x] = min(max(np.rint(total), low), high)
+            if summed < n:
+                summed_from, summed = larger(0, smaller(x - left * inner, n - span)), span
+                if mode == WRAP and (x < left * inner or x + left * inner >= n):
+                    summed_from, summed = 0, n
+                _exact_columns(src, image, y - image, height, down, mode, cval, summed_from, columns, summed)
+            total = 0.0
+            for t in range(along.size):
+                j = inside_index(x // inner + t - left, n // inner, mode)
+                total += along[t] * (outside if j < 0 else columns[j * inner + x % inner - summed_from])
+            total = nearest(total)
+            total = low if total < low else total
+            dst[y, x] = high if total > high else total
 
 
 @lru_cache(maxsize=64)
@@ -118,6 +98,7 @@ def planes_kernel(dtype: np.dtype[Any]) -> Any:
     exact_ties = dtype.kind != "f" and size == 4
     low, high = (0.0, 0.0) if dtype.kind == "f" else (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
     lanes = 64 // size
+    new_sums, new_values, new_masks, new_exact = map(allocator, (compute, dtype, np.uint16, np.float64))
 
     def gaussian_rows(
         src: Any, dst: Any, height: int, inner: int, down: Any, along: Any, down64: Any, along64: Any, mode: int, cval: Any,
@@ -127,25 +108,26 @@ def planes_kernel(dtype: np.dtype[Any]) -> Any:
         row_bytes = n * isize
         top = down.size // 2
         reach = along.size // 2 * inner
-        wide = max(n, width)
+        wide = larger(n, width)
         # Images start on a cache line; rows are an odd number of lines apart, so that they use all sets of the cache.
         stride = wide + 2 * reach + 16
         stride += -stride % 16 + 16 * (1 - (stride + (-stride % 16)) // 16 % 2)
-        buffer = np.empty(ROWS * stride + 32, down.dtype)
+        buffer = new_sums(ROWS * stride + 32)
         at = -(data_address(buffer) // size + reach) % lanes
-        rows = np.empty(down.size + ROWS, np.int64)
-        narrow = np.empty((down.size + ROWS + 1) * width if n < width else 0, src.dtype)
+        rows = new_numbers(down.size + ROWS)
+        narrow = new_values((down.size + ROWS + 1) * width if n < width else 0)
         slots = data_address(narrow) if n < width else 0
-        constant = np.empty(wide if mode == CONSTANT else 0, src.dtype)
+        constant = new_values(wide if mode == CONSTANT else 0)
         constant[:] = cval
-        edges = np.empty((2, 2 * reach), np.int64)
+        edges = new_numbers(4 * reach)
         border_columns(n, along.size // 2, along.size // 2, inner, mode, edges)
-        masks = np.empty((wide + width - 1) // width * (width // lanes) if exact_ties else 0, np.uint16)
+        masks = new_masks((wide + width - 1) // width * (width // lanes) if exact_ties else 0)
+        exact = new_exact(n if exact_ties else 0)
         y = start
         while y < stop:
             image = y // height * height
             base = data_address(src) + image * row_bytes
-            last = min(stop, image + height)
+            last = smaller(stop, image + height)
             while y < last:
                 together = y + ROWS <= last and down.size // 2 >= ROWS - 1
                 outputs = ROWS if together else 1
@@ -165,7 +147,7 @@ def planes_kernel(dtype: np.dtype[Any]) -> Any:
                         if close:
                             for i in range(n, width):
                                 masks[i // lanes] &= ~np.uint16(1 << i % lanes)
-                            _redo_ties(src, dst, y + o, height, inner, masks, width, down64, along64, mode, cval, low, high)
+                            _redo_ties(src, dst, y + o, height, inner, masks, width, down64, along64, mode, cval, low, high, exact)
                 y += outputs
         # Addresses of these arrays were used above; naming them here keeps them alive until now.
         rows[0] = buffer.size + narrow.size + constant.size + masks.size

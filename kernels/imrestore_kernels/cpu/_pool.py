@@ -199,11 +199,14 @@ def _run_python(function: RowKernel, args: tuple[Any, ...], rows: int, strip: in
     errors: list[BaseException] = []
 
     def call(_result: int, _error: int, start: int, stop: int) -> int:
+        nested, _in_worker.yes = getattr(_in_worker, "yes", False), True
         try:
             function(*args, start, stop)
         except BaseException as error:  # noqa: BLE001  handed to the caller below
             errors.append(error)
             return 1
+        finally:
+            _in_worker.yes = nested
         return 0
 
     callback = _crew.CALLBACK(call)

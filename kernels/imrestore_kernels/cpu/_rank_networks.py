@@ -17,6 +17,8 @@ from imrestore_kernels.cpu._jit import compile_rows, inline, machine_code
 from imrestore_kernels.cpu._planes import border_columns, fill_border, inside_index
 from imrestore_kernels.cpu._vector import (
     VECTOR_BYTES,
+    allocator,
+    as_it_is,
     bits_of,
     call_program,
     copy_bytes,
@@ -24,9 +26,12 @@ from imrestore_kernels.cpu._vector import (
     fetch_bytes,
     fetch_bytes_to_write,
     lanes,
+    larger,
     maybe_nan,
+    new_numbers,
     number_at,
     program_text,
+    smaller,
 )
 from imrestore_kernels.rank_program import inlined_program
 
@@ -41,12 +46,12 @@ def tile_edges(
     """Samples of a padded tile that lie outside the image: where they go, and which column they come from (-1: cval)."""
     edges = 0
     first = x0 - left * inner
-    for x in range(first, min(0, first + count)):
+    for x in range(first, smaller(0, first + count)):
         j = inside_index(x // inner, width // inner, mode)
         edge_at[edges] = x - first
         edge_from[edges] = -1 if j < 0 else j * inner + x % inner
         edges += 1
-    for x in range(max(first, width), first + count):
+    for x in range(larger(first, width), first + count):
         j = inside_index(x // inner, width // inner, mode)
         edge_at[edges] = x - first
         edge_from[edges] = -1 if j < 0 else j * inner + x % inner
@@ -64,8 +69,8 @@ def load_row(
             dst[i] = cval
         return
     width = src.shape[1]
-    a = max(0, -first)
-    b = min(count, width - first)
+    a = larger(0, -first)
+    b = smaller(count, width - first)
     size = src.itemsize
     copy_bytes(data_address(dst) + (at + a) * size, data_address(src) + (row * width + first + a) * size, (b - a) * size)
     for e in range(edges):
@@ -111,8 +116,8 @@ def load_keys(
         for i in range(at, at + count):
             dst[i] = key_of(cval)
         return
-    a = max(0, -first)
-    b = min(count, src.shape[1] - first)
+    a = larger(0, -first)
+    b = smaller(count, src.shape[1] - first)
     bits, keys = src[row, first + a : first + b], dst[at + a : at + b]
     for i in range(len(keys)):
         keys[i] = key_of(bits[i])
@@ -127,8 +132,8 @@ def key_of_nan(keys: Any, at: int, count: int) -> bool:
     low = high = np.int32(0)
     some = keys[at : at + count]
     for i in range(len(some)):
-        low = min(low, some[i])
-        high = max(high, some[i])
+        low = some[i] if some[i] < low else low
+        high = some[i] if some[i] > high else high
     return bool(high > np.int32(_LARGEST_KEY) or low < np.int32(-_LARGEST_KEY - 1))
 
 
@@ -198,11 +203,6 @@ def _pieces(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     return as_it_is, load_row, copy_row, as_it_is, maybe_nan, spread_nan
 
 
-@inline
-def as_it_is(value: Any) -> Any:
-    return value
-
-
 def _signature(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Picture, result, address of the table, cval (its bits where keys are compared), first and last row."""
     value = from_dtype(dtype)
@@ -217,7 +217,7 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
     vector = lanes(dtype)
     floating = dtype.kind == "f"
     size = dtype.itemsize
-    work = np.int32 if dtype == KEYED else dtype.type
+    new_values = allocator(np.int32 if dtype == KEYED else dtype)
     view, load, _, _, find_nan, spread = _pieces(dtype)
 
     def rank_rows(source: Any, result: Any, table: int, cval: Any, start: int, stop: int) -> None:
@@ -232,13 +232,13 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
         left = columns // 2
         width = src.shape[1]
         # Both start on a cache line: a vector that straddles two lines takes twice as long to load.
-        memory = np.empty((buffers + ring + outputs) * stride + 3 * vector, work)
+        memory = new_values((buffers + ring + outputs) * stride + 3 * vector)
         padded_start = -data_address(memory) % VECTOR_BYTES // size
         for i in range(ring + outputs):  # maybe_nan reads past the row
             memory[padded_start + (i + 1) * stride - 2 * vector : padded_start + (i + 1) * stride] = 0
         ring_address = data_address(memory) + padded_start * size
         scratch = ring_address + (ring + outputs) * stride * size
-        numbers = np.empty(ring + outputs + ring + 2 * columns * inner, np.int64)
+        numbers = new_numbers(ring + outputs + ring + 2 * columns * inner)
         sources = numbers[:ring]
         outs = numbers[ring : ring + outputs]
         has_nan = numbers[ring + outputs : 2 * ring + outputs]
@@ -250,14 +250,14 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
         step = (width + tiles - 1) // tiles
         step += -step % vector
         for x0 in range(0, width, step):
-            n = min(step, width - x0)
+            n = smaller(step, width - x0)
             count = n + (columns - 1) * inner
             first = x0 - left * inner
             edges = tile_edges(width, x0, count, left, inner, mode, edge_at, edge_from)
             y = start
             while y < stop:
                 image = y // height * height
-                last = min(stop, image + height)
+                last = smaller(stop, image + height)
                 first_slot = 0  # ring slot of source row y - top
                 fresh = 0  # source rows to load start this far into the group
                 while y < last:
@@ -277,7 +277,7 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
                         # The next rows, and those written to: 2048x2048 float32 on one core 3x3 2.6 instead of 3.0 ms.
                         j = inside_index(y + outputs - top + rows - 1 + i - image, height, mode)
                         if j >= 0:
-                            fetch_bytes(src_address + ((image + j) * width + max(0, first)) * size, count * size)
+                            fetch_bytes(src_address + ((image + j) * width + larger(0, first)) * size, count * size)
                         if size >= 4 and y + i < last:
                             fetch_bytes_to_write(dst_address + ((y + i) * width + x0) * size, n * size)
                     for i in range(outputs):
@@ -285,9 +285,9 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
                             outs[i] = dst_address + ((y + i) * width + x0) * size
                         else:
                             outs[i] = ring_address + (ring + i) * stride * size
-                    call_program(program, scratch, data_address(sources), data_address(outs), max(n, vector), inner)
+                    call_program(program, scratch, data_address(sources), data_address(outs), larger(n, vector), inner)
                     if n < vector:
-                        for i in range(min(outputs, last - y)):
+                        for i in range(smaller(outputs, last - y)):
                             for x in range(n):
                                 dst[y + i, x0 + x] = memory[padded_start + (ring + i) * stride + x]
                     if floating:
@@ -296,7 +296,7 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
                             if slot >= ring:
                                 slot -= ring
                             if has_nan[slot]:
-                                for o in range(max(0, i - rows + 1), min(outputs, i + 1, last - y)):
+                                for o in range(larger(0, i - rows + 1), smaller(smaller(outputs, i + 1), last - y)):
                                     at = padded_start + slot * stride
                                     spread(memory, at, count, dst, y + o, x0, n, columns, inner)
                     y += outputs
@@ -321,7 +321,7 @@ def flat_driver(dtype: np.dtype[Any]) -> Any:
     vector = lanes(dtype)
     floating = dtype.kind == "f"
     size = dtype.itemsize
-    work = np.int32 if dtype == KEYED else dtype.type
+    new_values = allocator(np.int32 if dtype == KEYED else dtype)
     view, _, copy, key, find_nan, spread = _pieces(dtype)
 
     def rank_rows(source: Any, result: Any, table: int, cval: Any, start: int, stop: int) -> None:
@@ -335,11 +335,11 @@ def flat_driver(dtype: np.dtype[Any]) -> Any:
         width = src.shape[1]
         border = (columns - 1) * inner
         pitch = width + border
-        together = max(1, capacity // pitch)
+        together = larger(1, capacity // pitch)
         together = (height + (height + together - 1) // together - 1) // ((height + together - 1) // together)
         # One array of values and one of numbers: five allocations instead of two cost 0.05 to 0.2 us of the two that 64x64 takes.
         padded_size = (together + rows) * pitch + stride - capacity + 2 * vector
-        memory = np.empty((buffers + 1) * stride + padded_size + 2 * vector, work)
+        memory = new_values((buffers + 1) * stride + padded_size + 2 * vector)
         scratch_start = -data_address(memory) % VECTOR_BYTES // size
         scratch_address = data_address(memory) + scratch_start * size
         padded_start = scratch_start + (buffers + 1) * stride
@@ -347,17 +347,17 @@ def flat_driver(dtype: np.dtype[Any]) -> Any:
         padded[(together + rows - 1) * pitch :] = 0  # maybe_nan reads past the last row
         padded_address = data_address(memory) + padded_start * size
         out_address = scratch_address + buffers * stride * size
-        numbers = np.empty(rows + 1 + 2 * border, np.int64)
+        numbers = new_numbers(rows + 1 + 2 * border)
         numbers[rows] = out_address
-        edges = numbers[rows + 1 :].reshape(2, border)
+        edges = numbers[rows + 1 :]
         border_columns(width, left, columns - 1 - left, inner, mode, edges)
         sources = data_address(numbers)
         y = start
         while y < stop:
             image = y // height * height
-            last = min(stop, image + height)
+            last = smaller(stop, image + height)
             while y < last:
-                count = min(together, last - y)
+                count = smaller(together, last - y)
                 for i in range(count + rows - 1):
                     j = inside_index(y - image - top + i, height, mode)
                     if j < 0:
@@ -367,13 +367,13 @@ def flat_driver(dtype: np.dtype[Any]) -> Any:
                         fill_border(padded, i * pitch, edges, outside)
                 for i in range(rows):
                     numbers[i] = padded_address + i * pitch * size
-                call_program(program, scratch_address, sources, sources + rows * 8, max(count * pitch, vector), inner)
+                call_program(program, scratch_address, sources, sources + rows * 8, larger(count * pitch, vector), inner)
                 for i in range(count):
                     copy_bytes(data_address(dst) + (y + i) * width * size, out_address + i * pitch * size, width * size)
                 if floating:  # noqa: SIM102  known when compiling: integers have no such code
                     if find_nan(padded, 0, (count + rows - 1) * pitch):
                         for i in range(count + rows - 1):
-                            for o in range(max(0, i - rows + 1), min(count, i + 1)):
+                            for o in range(larger(0, i - rows + 1), smaller(count, i + 1)):
                                 spread(padded, i * pitch, pitch, dst, y + o, 0, width, columns, inner)
                 y += count
 

@@ -2,7 +2,7 @@
 
 A 9x9 network written as scalar Python takes LLVM 57 s to vectorise, written as vector code 0.3 s to compile, and runs as
 fast. So a whole rank program becomes LLVM text: a small function per distinct network that walks along a row 64 bytes at a time,
-and straight-line calls of those. It needs no optimising, so it is compiled without Numba: 15x15 in 0.4 s, 31x31 in REPLACE.
+and straight-line calls of those. It needs no optimising, so it is compiled without Numba: 15x15 in 0.2 s, 31x31 in 1.0.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import llvmlite.ir as ir
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.core.imputils import impl_ret_borrowed
+from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.extending import intrinsic
+from numba.np.arrayobj import _empty_nd_impl
+from numba.np.numpy_support import from_dtype
 
+from imrestore_kernels.cpu._jit import intrinsic_of
 from imrestore_kernels.networks import Network
 from imrestore_kernels.rank_program import Program
 
@@ -32,6 +35,45 @@ _Spans = tuple[tuple[int, int], ...]
 def lanes(dtype: np.dtype[Any]) -> int:
     """Values of a dtype in one vector."""
     return VECTOR_BYTES // dtype.itemsize
+
+
+def allocator(dtype: Any) -> Any:
+    """Intrinsic ``f(n)``: an uninitialised row of ``n`` values.
+
+    Kernels take this and the two below instead of ``np.empty``, ``min`` and ``max``: those are functions that Numba compiles on
+    their own, for every type again, which is a quarter of a second of a first median.
+    """
+    kind = types.Array(from_dtype(np.dtype(dtype)), 1, "C")
+
+    def generate(context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        made = _empty_nd_impl(context, builder, kind, [args[0]])
+        return impl_ret_new_ref(context, builder, kind, made._getvalue())
+
+    return intrinsic_of(["n"], lambda _: kind(types.intp), generate)
+
+
+def _choice(comparison: str) -> Any:
+    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.icmp_signed(comparison, *args), *args)
+
+    return intrinsic_of(["a", "b"], lambda *_: types.intp(types.intp, types.intp), generate)
+
+
+smaller = _choice("<")
+larger = _choice(">")
+new_numbers = allocator(np.int64)
+
+
+@intrinsic
+def nearest(_typing: Any, value: Any) -> Any:
+    """A float64 rounded half to even."""
+
+    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
+        double = ir.DoubleType()
+        kind = ir.FunctionType(double, [double])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.rint.f64"), args)
+
+    return types.float64(types.float64), generate
 
 
 @intrinsic
@@ -120,98 +162,114 @@ def element(dtype: np.dtype[Any]) -> ir.Type:
     return ir.IntType(8 * dtype.itemsize)
 
 
-class _NetworkFunctions:
-    """Functions ``net(bytes, clamp, out_0, .., in_0, ..)`` of one LLVM module, one for each distinct network."""
+def _text_type(dtype: np.dtype[Any]) -> str:
+    scalar = {"f4": "float", "f8": "double"}.get(dtype.str[1:], f"i{8 * dtype.itemsize}")
+    return f"<{lanes(dtype)} x {scalar}>"
 
-    def __init__(self, module: ir.Module, dtype: np.dtype[Any], stride: int, keys: bool) -> None:
-        self._module = module
+
+class _NetworkFunctions:
+    """Text of functions ``net(bytes, clamp, out_0, .., in_0, ..)``, one for each distinct network."""
+
+    def __init__(self, dtype: np.dtype[Any], stride: int, keys: bool) -> None:
         self._dtype = dtype
         self._keys = keys
         self._stride = stride  # bytes between buffer rows
-        self._vector = ir.VectorType(element(dtype), lanes(dtype))
-        self._made: dict[tuple[Network, _Spans, _Spans, bool], ir.Function] = {}
+        self._vector = _text_type(dtype)
+        self._names: dict[tuple[Network, _Spans, _Spans, bool], str] = {}
+        self.text: list[str] = []
 
-    def get(self, network: Network, lengths: _Spans, targets: _Spans, final: bool) -> ir.Function:
-        """The function for a network whose inputs and outputs are runs of rows (their lengths and spacings); ``final`` if
-        those are results."""
+    def get(self, network: Network, lengths: _Spans, targets: _Spans, final: bool) -> str:
+        """Name of the function for a network whose inputs and outputs are runs of rows (their lengths and spacings); ``final``
+        if those are results."""
         key = (network, lengths, targets, final and self._keys)
-        if key not in self._made:
-            self._made[key] = self._make(*key)
-        return self._made[key]
+        if key not in self._names:
+            self._names[key] = f"@net{len(self._names)}"
+            self.text.append(self._function(self._names[key], *key))
+        return self._names[key]
 
-    def _rows(self, pointers: Any, lengths: _Spans) -> list[tuple[Any, int]]:
-        return [
-            (pointer, row * every * self._stride)
-            for pointer, (length, every) in zip(pointers, lengths, strict=True)
-            for row in range(length)
-        ]
+    def _rows(self, pointer: str, spans: _Spans) -> list[tuple[str, int]]:
+        return [(f"{pointer}{i}", row * every * self._stride) for i, (length, every) in enumerate(spans) for row in range(length)]
 
-    def _make(self, network: Network, lengths: _Spans, targets: _Spans, from_keys: bool) -> ir.Function:
-        kind = ir.FunctionType(ir.VoidType(), [_INT, _INT] + [_BYTE_POINTER] * (len(targets) + len(lengths)))
-        function = ir.Function(self._module, kind, self._module.get_unique_name("imrestore.network"))
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        function.attributes.add("nounwind")
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
-        count, clamp, *pointers = function.args
-        outs = self._rows(pointers[: len(targets)], targets)
-        ins = self._rows(pointers[len(targets) :], lengths)
-        step = ir.Constant(_INT, VECTOR_BYTES)
-        with cgutils.for_range_slice(builder, ir.Constant(_INT, 0), count, step, _INT) as (x, _):
+    def _function(self, name: str, network: Network, lengths: _Spans, targets: _Spans, from_keys: bool) -> str:
+        pointers = [f"%out{i}" for i in range(len(targets))] + [f"%in{i}" for i in range(len(lengths))]
+        lines = [
+            f"define internal void {name}(i64 %bytes, i64 %clamp, {', '.join(f'ptr {p}' for p in pointers)}) noinline nounwind {{",
+            "entry:",
+            "  %any = icmp sgt i64 %bytes, 0",
+            "  br i1 %any, label %block, label %done",
+            "block:",
+            "  %x = phi i64 [ 0, %entry ], [ %x.next, %block ]",
             # The last block of a result row is shifted back to end with the row; clamp is its start.
-            at = builder.select(builder.icmp_signed("<", x, clamp), x, clamp)
-            self._emit(builder, network, ins, outs, at, from_keys)
-        builder.ret_void()
-        return function
+            "  %inside = icmp slt i64 %x, %clamp",
+            "  %at = select i1 %inside, i64 %x, i64 %clamp",
+            *(f"  {p}.at = getelementptr i8, ptr {p}, i64 %at" for p in pointers),
+            *self._body(network, self._rows("%in", lengths), self._rows("%out", targets), from_keys),
+            f"  %x.next = add i64 %x, {VECTOR_BYTES}",
+            "  %more = icmp slt i64 %x.next, %bytes",
+            "  br i1 %more, label %block, label %done",
+            "done:",
+            "  ret void",
+            "}",
+        ]
+        return "\n".join(lines)
 
-    def _emit(
-        self, builder: ir.IRBuilder, network: Network, ins: list[Any], outs: list[Any], at: Any, from_keys: bool
-    ) -> None:
-        values: dict[int, Any] = {}
+    def _body(
+        self, network: Network, ins: list[tuple[str, int]], outs: list[tuple[str, int]], from_keys: bool
+    ) -> list[str]:
+        vector = self._vector
+        lines: list[str] = []
+        loaded: set[int] = set()
+        places = {number: row for row, number in enumerate(network.outputs)}
 
-        def value(number: int) -> Any:
-            if number not in values:  # inputs are loaded where they are first needed
-                values[number] = self._load(builder, ins[number], at)
-            return values[number]
+        def value(number: int) -> str:
+            if number < network.inputs and number not in loaded:  # inputs are loaded where they are first needed
+                loaded.add(number)
+                pointer, offset = ins[number]
+                lines.append(f"  %p{number} = getelementptr i8, ptr {pointer}.at, i64 {offset}")
+                lines.append(f"  %v{number} = load {vector}, ptr %p{number}, align 1")
+            return f"%v{number}"
 
         def store(number: int) -> None:
             result = value(number)
+            pointer, offset = outs[places[number]]
             if from_keys:  # as `key_of` in _rank_networks
-                sign = builder.ashr(result, splat(builder, ir.Constant(_I32, 31), VECTOR_BYTES // 4))
-                result = builder.xor(result, builder.and_(sign, splat(builder, ir.Constant(_I32, 0x7FFFFFFF), VECTOR_BYTES // 4)))
-            self._store(builder, result, outs[rows[number]], at)
+                lines.append(f"  %s{number} = ashr {vector} {result}, splat (i32 31)")
+                lines.append(f"  %f{number} = and {vector} %s{number}, splat (i32 {0x7FFFFFFF})")
+                lines.append(f"  %r{number} = xor {vector} {result}, %f{number}")
+                result = f"%r{number}"
+            lines.append(f"  %q{number} = getelementptr i8, ptr {pointer}.at, i64 {offset}")
+            lines.append(f"  store {vector} {result}, ptr %q{number}, align 1")
 
-        compare = self._compare(builder)
-        rows = {number: row for row, number in enumerate(network.outputs)}
         for number in network.outputs:
             if number < network.inputs:  # a value that is passed on as it is
                 store(number)
         for i, (name, a, b) in enumerate(network.ops, start=network.inputs):
-            left, right = value(a), value(b)
-            less = compare(left, right)
-            values[i] = builder.select(less, left, right) if name == "min" else builder.select(less, right, left)
-            if i in rows:
+            lines += self._exchange(f"%v{i}", name, value(a), value(b))
+            if i in places:
                 store(i)
+        return lines
 
-    def _compare(self, builder: ir.IRBuilder) -> Any:
+    def _exchange(self, target: str, name: str, a: str, b: str) -> list[str]:
+        vector = self._vector
+        if self._dtype.kind == "f":  # a NaN may go either way: where there is one the result is NaN anyway
+            less = f"{target}.less"
+            first, second = (a, b) if name == "min" else (b, a)
+            flags = f"<{lanes(self._dtype)} x i1>"
+            return [
+                f"  {less} = fcmp olt {vector} {a}, {b}",
+                f"  {target} = select {flags} {less}, {vector} {first}, {vector} {second}",
+            ]
+        return [f"  {target} = call {vector} @llvm.{self._intrinsic(name)}({vector} {a}, {vector} {b})"]
+
+    def _intrinsic(self, name: str) -> str:
+        bits = 8 * self._dtype.itemsize
+        return f"{'s' if self._dtype.kind == 'i' else 'u'}{name}.v{lanes(self._dtype)}i{bits}"
+
+    def declarations(self) -> list[str]:
         if self._dtype.kind == "f":
-            return lambda a, b: builder.fcmp_ordered("<", a, b)
-        if self._dtype.kind == "i":
-            return lambda a, b: builder.icmp_signed("<", a, b)
-        return lambda a, b: builder.icmp_unsigned("<", a, b)
-
-    def _address(self, builder: ir.IRBuilder, place: tuple[Any, int], at: Any) -> Any:
-        pointer, offset = place
-        moved = builder.gep(pointer, [builder.add(at, ir.Constant(_INT, offset))])
-        return builder.bitcast(moved, self._vector.as_pointer())
-
-    def _load(self, builder: ir.IRBuilder, place: tuple[Any, int], at: Any) -> Any:
-        loaded = builder.load(self._address(builder, place, at))
-        loaded.align = 1
-        return loaded
-
-    def _store(self, builder: ir.IRBuilder, value: Any, place: tuple[Any, int], at: Any) -> None:
-        builder.store(value, self._address(builder, place, at)).align = 1
+            return []
+        vector = self._vector
+        return [f"declare {vector} @llvm.{self._intrinsic(name)}({vector}, {vector})" for name in ("min", "max")]
 
 
 class _Run(NamedTuple):
@@ -246,37 +304,33 @@ def program_text(program: Program, dtype: np.dtype[Any], stride: int, keys: bool
     float32 (`_rank_networks.key_of`), which the results are turned back from.
     """
     size = dtype.itemsize
-    module = ir.Module("program")
-    kind = ir.FunctionType(ir.VoidType(), [_BYTE_POINTER, _INT.as_pointer(), _INT.as_pointer(), _INT, _INT])
-    run = ir.Function(module, kind, "run")
-    builder = ir.IRBuilder(run.append_basic_block("entry"))
-    buffers, rows, outs, n, inner = run.args
-    functions = _NetworkFunctions(module, dtype, stride * size, keys)
-    width = builder.mul(n, ir.Constant(_INT, size))
-    unit = builder.mul(inner, ir.Constant(_INT, size))
-    last = builder.sub(width, ir.Constant(_INT, VECTOR_BYTES))
-    never = ir.Constant(_INT, 1 << 62)
-
-    def entry(table: Any, index: int) -> Any:
-        return builder.inttoptr(builder.load(builder.gep(table, [ir.Constant(_INT, index)])), _BYTE_POINTER)
-
-    def buffer(number: int) -> Any:
-        return builder.gep(buffers, [ir.Constant(_INT, number * stride * size)])
-
-    for step in program.steps:
+    functions = _NetworkFunctions(dtype, stride * size, keys)
+    lines = [
+        "define void @run(ptr %buffers, ptr %rows, ptr %outs, i64 %n, i64 %inner) {",
+        f"  %width = mul i64 %n, {size}",
+        f"  %unit = mul i64 %inner, {size}",
+        f"  %last = sub i64 %width, {VECTOR_BYTES}",
+    ]
+    for i, step in enumerate(program.steps):
         sources = _runs(step.inputs)
         targets = _runs([(where, number, 0) for where, number in step.targets])
-        pointers = []
-        for where, number, dx, *_ in [*targets, *sources]:
-            base = buffer(number) if where == "buffer" else entry(rows if where == "row" else outs, number)
-            pointers.append(builder.gep(base, [builder.mul(unit, ir.Constant(_INT, dx))]))
-        count = builder.add(width, builder.mul(unit, ir.Constant(_INT, step.reach)))
-        clamp = last if step.targets[0][0] == "out" else never
+        given = [f"i64 %count{i}", "i64 %last" if step.targets[0][0] == "out" else f"i64 {1 << 62}"]
+        for j, (where, number, dx, *_) in enumerate([*targets, *sources]):
+            name = f"%s{i}.{j}"
+            if where == "buffer":
+                lines.append(f"  {name}.base = getelementptr i8, ptr %buffers, i64 {number * stride * size}")
+            else:
+                lines.append(f"  {name}.entry = getelementptr i64, ptr %{where}s, i64 {number}")
+                lines.append(f"  {name}.base = load ptr, ptr {name}.entry")
+            lines.append(f"  {name}.dx = mul i64 %unit, {dx}")
+            lines.append(f"  {name} = getelementptr i8, ptr {name}.base, i64 {name}.dx")
+            given.append(f"ptr {name}")
+        lines.append(f"  %reach{i} = mul i64 %unit, {step.reach}")
+        lines.append(f"  %count{i} = add i64 %width, %reach{i}")
         lengths, spans = (tuple((one.length, one.every) for one in runs) for runs in (sources, targets))
         function = functions.get(step.network, lengths, spans, step.targets[0][0] == "out")
-        builder.call(function, [count, clamp, *pointers])
-    builder.ret_void()
-    return str(module)
+        lines.append(f"  call void {function}({', '.join(given)})")
+    return "\n".join([*functions.declarations(), *functions.text, *lines, "  ret void", "}"])
 
 
 @intrinsic
@@ -302,6 +356,16 @@ def number_at(_typing: Any, address: Any, index: Any) -> Any:
         return builder.load(builder.gep(builder.inttoptr(args[0], _INT.as_pointer()), [args[1]]))
 
     return types.intp(types.intp, types.intp), generate
+
+
+@intrinsic
+def as_it_is(_typing: Any, value: Any) -> Any:
+    """Its argument: what takes the place of `bits_of` for other dtypes."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return impl_ret_borrowed(context, builder, signature.return_type, args[0])
+
+    return value(value), generate
 
 
 @intrinsic

@@ -20,10 +20,10 @@ from imrestore_kernels.rank_program import inlined_program
 
 Array = np.ndarray[Any, Any]
 
-#: Largest window for networks. Bytes: the histograms take 12.8 ms a megapixel and core for every size, networks 5.2 for
-#: 21 x 21 and 16.8 for 31 x 31. Others: beyond 33 x 33 networks take more than two or three seconds to compile; float32 31 x 31
-#: takes 82 ms by networks, 120 by the bit set.
-NETWORK_SAMPLES, NETWORK_SAMPLES_OF_BYTES = 1089, 529
+#: Largest window for networks. Bytes: the histograms take 12.5 ms a megapixel and core for every size, networks 6.5 for 25 x 25
+#: and 11.9 for 31 x 31. Others: the bit set takes 131 ms for 41 x 41 uint16 and 144 for float32, networks 47 and 99; 51 x 51 they
+#: would take 4.7 s to compile.
+NETWORK_SAMPLES, NETWORK_SAMPLES_OF_BYTES = 1681, 841
 #: Images with rows of up to this many bytes are filtered as one long row, if the window has few rows: what neighbouring rows
 #: share is lost, so windows of many rows are better off row by row.
 FLAT_BYTES, FLAT_ROWS, FLAT_CAPACITY = 512, 5, 9216
