@@ -211,3 +211,39 @@ def test_the_interpreter_ends_while_threads_work(seconds: float) -> None:
         result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
         assert (result.returncode, result.stderr) == (0, "")
 
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_workers_are_woken_on_other_cores_and_then_free_again() -> None:
+    cores = os.sched_getaffinity(0)
+    kernel = adder()
+    out = np.zeros(64, np.int64)
+    for i in range(20):
+        in_pool(kernel, (out, 1), 64, threads=3)
+        time.sleep(0.01 * (i % 2))
+    pool = _pool._the_pool()
+    assert len(pool._threads) == pool._workers
+    time.sleep(0.05)
+    in_pool(kernel, (out, 1), 64, threads=3)
+    if len(cores) > 1:
+        assert pool._anywhere == cores
+    np.testing.assert_array_equal(out, 21)
+    allowed = [os.sched_getaffinity(thread) for thread in pool._threads]
+    assert all(one <= cores and len(one) >= len(cores) - 1 for one in allowed)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_a_process_on_one_core_stays_there() -> None:
+    program = """
+import os, numpy, imrestore
+core = min(os.sched_getaffinity(0))
+os.sched_setaffinity(0, {core})
+imrestore.set_num_threads(3)
+a = numpy.random.default_rng(0).random((800, 800))
+for _ in range(5):
+    imrestore.mean(a, 5)
+tasks = [int(t) for t in os.listdir("/proc/self/task")]
+print(sorted({tuple(os.sched_getaffinity(t)) for t in tasks}) == [(core,)])
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (result.returncode, result.stdout.strip()) == (0, "True"), result.stderr

@@ -31,9 +31,28 @@ STRIPS_PER_THREAD = 4
 #: Pauses (15 to 50 ns each) for which a thread watches for work, or for the others to finish, before it sleeps.
 SPINS = 4000
 
+#: Pools larger than this leave it to the system where their threads wake up: one in the wrong place then matters little.
+MAX_PLACED = 16
+
 _configured: int | None = None
 _override: contextvars.ContextVar[int | None] = contextvars.ContextVar("imrestore_threads", default=None)
 _in_worker = threading.local()
+
+
+def _find_current_core() -> Callable[[], int] | None:
+    """The C library's function for the core that the calling thread is on, where threads can be kept off a core."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    function = getattr(ctypes.CDLL(None), "sched_getcpu", None)
+    return None if function is None else ctypes.PYFUNCTYPE(ctypes.c_int)(("sched_getcpu", ctypes.CDLL(None)))
+
+
+_current_core = _find_current_core()
+
+
+def _allow(thread: int, cores: set[int]) -> None:
+    with contextlib.suppress(OSError):  # the thread is gone, or we may not
+        os.sched_setaffinity(thread, cores)
 
 
 class _Job:
@@ -66,15 +85,20 @@ class _Pool:
         self._workers = 0
         self._cores = available_cores()
         self._running: dict[int, tuple[_Job, tuple[Any, ...]]] = {}
+        self._threads: list[int] = []
+        self._anywhere: set[int] | None = None  # cores for workers that were woken away from their caller
 
     def _serve(self, index: int) -> None:
         _in_worker.yes = True
+        self._threads.append(threading.get_native_id())
         box = self._box + 8 * _crew.BOX * index
         waiting = ctypes.addressof(self._waiting)
         while True:
             job = self._queue.get()
             with self._lock:
                 self._waiting.value -= 1
+            if self._anywhere is not None:
+                _allow(0, self._anywhere)
             # More threads than cores: whoever watches takes a core from one that works.
             spins = SPINS if self._workers < self._cores else 0
             self._functions.serve(job.address, box, spins, waiting)
@@ -86,6 +110,21 @@ class _Pool:
                 index = self._workers
                 threading.Thread(target=self._serve, args=(index,), name="imrestore", daemon=True).start()
                 self._workers += 1
+
+    def _keep_off_this_core(self) -> None:
+        """Let workers wake up on other cores than the caller's, which is about to be busy.
+
+        A virtual machine's idle cores look taken to Linux (the host has put them to sleep), so it often wakes a thread on the
+        core of whoever wakes it and leaves it there for tens of milliseconds. Once awake workers may go anywhere again.
+        """
+        if _current_core is None or len(self._threads) > MAX_PLACED:
+            return
+        cores = os.sched_getaffinity(0)
+        others = cores - {_current_core()}
+        if others:
+            self._anywhere = cores
+            for thread in self._threads:
+                _allow(thread, others)
 
     def run(self, job: _Job, args: tuple[Any, ...], helpers: int) -> None:
         """Finish ``job`` with the caller and up to ``helpers`` threads. ``args`` are kept alive until then."""
@@ -99,6 +138,7 @@ class _Pool:
             with self._lock:  # never more than there are workers to take them
                 missing = min(missing, self._workers - self._waiting.value)
                 self._waiting.value += missing
+            self._keep_off_this_core()
             for _ in range(missing):
                 self._queue.put(job)
         interrupt: BaseException | None = None
