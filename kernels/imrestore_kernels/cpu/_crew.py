@@ -237,16 +237,12 @@ def _source() -> str:
 @lru_cache(maxsize=1)
 def functions() -> Functions:
     """Compile on first use."""
-    address_of = machine_code("crew", _source)
+    at = dict(zip(Functions._fields, machine_code("crew", _source, *Functions._fields), strict=True))
     number, address = ctypes.c_int64, ctypes.c_void_p
     serve = ctypes.CFUNCTYPE(None, address, address, number, address)
     offer = ctypes.PYFUNCTYPE(number, address, address, number, number)
     finish = ctypes.CFUNCTYPE(number, address, address, number, number)
-    return Functions(
-        serve(address_of("serve")),
-        offer(address_of("offer")),
-        finish(address_of("finish")),
-    )
+    return Functions(serve(at["serve"]), offer(at["offer"]), finish(at["finish"]))
 
 
 @lru_cache(maxsize=256)
@@ -270,7 +266,7 @@ define i32 @trampoline(ptr %function, ptr %slots, i64 %start, i64 %stop) {{
 }}
 """
 
-    return machine_code("-".join(("trampoline", *arguments)), source)("trampoline")
+    return machine_code("-".join(("trampoline", *arguments)), source, "trampoline")[0]
 
 
 class NativeKernel(NamedTuple):

@@ -249,8 +249,8 @@ def compile_rows(function: _F, name: str, *signature: Any) -> _F:
         return dispatcher  # type: ignore[no-any-return]
 
 
-def machine_code(name: str, build: Callable[[], str]) -> Callable[[str], int]:
-    """Compile LLVM text without Numba, from the cache if it is there; returns what finds the address of a function.
+def machine_code(name: str, build: Callable[[], str], *functions: str) -> list[int]:
+    """Compile LLVM text without Numba, from the cache if it is there; returns the addresses of functions in it.
 
     There are no passes that optimise, and the simple code generator: the text is meant to be what the processor should do (a
     31x31 network compiles in 0.95 s instead of 1.25 with opt=2, and runs as fast). The machine code is kept for the life
@@ -262,20 +262,26 @@ def machine_code(name: str, build: Callable[[], str]) -> Callable[[str], int]:
         Says everything that goes into the text: it is the key of the cache.
     build : callable
         Makes the text, if it is not in the cache.
+    *functions : str
+        Names of functions in the text.
     """
-    with _compile_lock:
-        triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
-        machine = llvm.Target.from_triple(triple).create_target_machine(cpu, features, opt=1, codemodel="jitdefault")
-        file_name = f"{name}.{hashlib.sha256(repr((name, triple, cpu, features)).encode()).hexdigest()[:16]}.obj"
-        code = _store.load(file_name)
-        if code is None:
-            module = llvm.parse_assembly(build())
-            module.triple = triple
-            module.verify()
-            code = machine.emit_object(module)
-            _store.save(file_name, code)
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
-        return engine.get_function_address  # type: ignore[no-any-return]
+    with _compile_lock:  # until LLVM's objects are gone: a fork meanwhile would inherit llvmlite's lock
+        return _machine_code(name, build, functions)
+
+
+def _machine_code(name: str, build: Callable[[], str], functions: Sequence[str]) -> list[int]:
+    triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu, features, opt=1, codemodel="jitdefault")
+    file_name = f"{name}.{hashlib.sha256(repr((name, triple, cpu, features)).encode()).hexdigest()[:16]}.obj"
+    code = _store.load(file_name)
+    if code is None:
+        module = llvm.parse_assembly(build())
+        module.triple = triple
+        module.verify()
+        code = machine.emit_object(module)
+        _store.save(file_name, code)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+    return [engine.get_function_address(function) for function in functions]

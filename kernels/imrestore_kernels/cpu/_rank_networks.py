@@ -192,7 +192,7 @@ def network(rows: int, columns: int, rank: int, outputs: int, dtype: np.dtype[An
     keyed = dtype == KEYED
     work = np.dtype(np.int32) if keyed else dtype
     name = f"rank_network_{rows}x{columns}_rank{rank}_{outputs}rows_{dtype}_stride{stride}"
-    address = machine_code(name, lambda: program_text(program, work, stride, keyed))("run")
+    (address,) = machine_code(name, lambda: program_text(program, work, stride, keyed), "run")
     return Network(rows, columns, outputs, tile, stride, program.buffers, address)
 
 
