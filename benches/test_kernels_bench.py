@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from imrestore_kernels import borders
-from imrestore_kernels.cpu import _pool
+from imrestore_kernels.cpu import _thread_count
 from imrestore_kernels.cpu.gaussian import gaussian
 from imrestore_kernels.cpu.mean import mean
 from imrestore_kernels.cpu.median import median
@@ -30,7 +30,7 @@ Kernel = Callable[[NDArray[Any], NDArray[Any]], None]
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    with _pool.override(1):
+    with _thread_count.override(1):
         yield
 
 

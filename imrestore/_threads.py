@@ -34,9 +34,9 @@ def set_num_threads(n: int) -> None:
     >>> imrestore.get_num_threads()
     2
     """
-    from imrestore_kernels.cpu import _pool
+    from imrestore_kernels.cpu import _thread_count
 
-    _pool.configure(_checks.thread_count(n))
+    _thread_count.configure(_checks.thread_count(n))
 
 
 def get_num_threads() -> int:
@@ -59,9 +59,9 @@ def get_num_threads() -> int:
     ...     imrestore.get_num_threads()
     3
     """
-    from imrestore_kernels.cpu import _pool
+    from imrestore_kernels.cpu import _thread_count
 
-    return _pool.num_threads()
+    return _thread_count.num_threads()
 
 
 @contextlib.contextmanager
@@ -88,7 +88,7 @@ def threads(n: int) -> Iterator[None]:
     >>> with imrestore.threads(1):
     ...     result = imrestore.mean(numpy.ones((64, 64)), 5)
     """
-    from imrestore_kernels.cpu import _pool
+    from imrestore_kernels.cpu import _thread_count
 
-    with _pool.override(_checks.thread_count(n)):
+    with _thread_count.override(_checks.thread_count(n)):
         yield

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imrestore_kernels.cpu import _pool
+from imrestore_kernels.cpu import _thread_count
 from numpydoc.docscrape import FunctionDoc
 from numpydoc.validate import validate
 
@@ -29,7 +29,7 @@ IGNORED = {"GL01", "ES01", "SA01", "SA03", "YD01"}
 
 @pytest.fixture(autouse=True)
 def restore_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pool, "_configured", _pool._configured)
+    monkeypatch.setattr(_thread_count, "_configured", _thread_count._configured)
 
 
 def test_nothing_public_is_left_out() -> None:

@@ -10,14 +10,14 @@ import threading
 
 import numpy as np
 import pytest
-from imrestore_kernels.cpu import _pool
+from imrestore_kernels.cpu import _pool, _thread_count
 
 import imrestore
 
 
 @pytest.fixture(autouse=True)
 def restore_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pool, "_configured", _pool._configured)
+    monkeypatch.setattr(_thread_count, "_configured", _thread_count._configured)
 
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,7 @@ PRINT = "import imrestore; print(imrestore.get_num_threads())"
 
 
 def test_the_default_is_the_cores_of_this_process() -> None:
-    assert int(python(PRINT).stdout) == _pool.available_cores()
+    assert int(python(PRINT).stdout) == _thread_count.available_cores()
     one_core = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + PRINT
     assert int(python(one_core).stdout) == 1
 
@@ -41,7 +41,7 @@ def test_the_environment_sets_it(text: str, threads: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_an_empty_environment_variable_is_none(text: str) -> None:
-    assert int(python(PRINT, IMRESTORE_NUM_THREADS=text).stdout) == _pool.available_cores()
+    assert int(python(PRINT, IMRESTORE_NUM_THREADS=text).stdout) == _thread_count.available_cores()
 
 
 @pytest.mark.parametrize(

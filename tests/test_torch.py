@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from imrestore_kernels.cpu import _pool
+from imrestore_kernels.cpu import _thread_count
 
 import imrestore
 from tests.test_layouts import FILTERS, picture
@@ -150,4 +150,4 @@ def test_filters_leave_torch_threads_and_the_pool_alone() -> None:
     threads = torch.get_num_threads()
     imrestore.median(torch.zeros(600, 600), 5)
     assert torch.get_num_threads() == threads
-    assert _pool.num_threads() == imrestore.get_num_threads()
+    assert _thread_count.num_threads() == imrestore.get_num_threads()

@@ -37,10 +37,13 @@ class RowPlan(NamedTuple):
         kernel, extra, rows, _, work, least, keep = self
         empty = np.empty
         if work < SERIAL_WORK:
+            # Without Numba's look at the types, which are known: 0.2 us of the two that a 64x64 median takes.
+            (entry,) = (result.entry_point for result in kernel.overloads.values())  # type: ignore[attr-defined]
+            rest = (*extra, 0, rows)
 
             def small(image: Array, _keep: Any = keep) -> Array:
                 dst = empty(shape, dtype)
-                kernel(image, dst, *extra, 0, rows)
+                entry(image, dst, *rest)
                 return dst
 
             return small

@@ -8,24 +8,22 @@ works along, so a busy pool never blocks anyone: at worst the caller does it all
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import ctypes
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
 from imrestore_kernels.cpu import _crew
+from imrestore_kernels.cpu._thread_count import MAX_THREADS, available_cores, num_threads
 
 RowKernel = Callable[..., None]
 
 #: Below this many "work units" (roughly nanoseconds on one core) waking another thread costs more than it saves.
 SERIAL_WORK = 60_000
-#: As in `imrestore.set_num_threads`.
-MAX_THREADS = 1024
 #: Strips per thread: enough to even out a core that is busy with something else, few enough to keep halos cheap.
 STRIPS_PER_THREAD = 4
 #: Pauses (15 to 50 ns each) for which a thread watches for work, or for the others to finish, before it sleeps.
@@ -34,8 +32,6 @@ SPINS = 4000
 #: Pools larger than this leave it to the system where their threads wake up: one in the wrong place then matters little.
 MAX_PLACED = 16
 
-_configured: int | None = None
-_override: contextvars.ContextVar[int | None] = contextvars.ContextVar("imrestore_threads", default=None)
 _in_worker = threading.local()
 
 
@@ -174,45 +170,6 @@ def _the_pool() -> _Pool:
 
 
 os.register_at_fork(after_in_child=_forget_pool)
-
-
-def available_cores() -> int:
-    """Cores this process may run on (not the machine's)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def num_threads() -> int:
-    """Threads a large image is split over, before workers and daemons are taken into account."""
-    global _configured
-    override = _override.get()
-    if override is not None:
-        return override
-    if _configured is None:
-        text = os.environ.get("IMRESTORE_NUM_THREADS", "").strip()
-        if text and not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_THREADS):
-            raise ValueError(
-                f"IMRESTORE_NUM_THREADS is {text[:20]!r}; it must be a whole number from 1 to {MAX_THREADS} or unset"
-            )
-        _configured = int(text) if text else available_cores()
-    return _configured
-
-
-def configure(threads: int) -> None:
-    """Set the number of threads for the whole process."""
-    global _configured
-    _configured = threads
-
-
-@contextlib.contextmanager
-def override(threads: int) -> Iterator[None]:
-    """Use ``threads`` threads inside the block, in this thread or task only."""
-    token = _override.set(threads)
-    try:
-        yield
-    finally:
-        _override.reset(token)
 
 
 def _must_be_serial() -> bool:
