@@ -245,7 +245,7 @@ def open_image(
         _check_out(out, image, array, kind, device)
     with _on_device(image, kind, device):
         mask = _mask(where, array, kind, device, policy)
-    pad_counts = not (policy == "omit" and isinstance(cval, float) and cval != cval)
+    pad_counts = not (policy == "omit" and isinstance(cval, float | np.floating) and cval != cval)
     return Opened(image, out, kind, device, array, dtype, chosen, mask, pad_counts)
 
 

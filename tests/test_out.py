@@ -103,3 +103,17 @@ def test_out_that_overlaps_the_mask_is_right(name: str) -> None:
 def test_out_that_cannot_be_written_is_refused(name: str, out, error) -> None:
     with pytest.raises(error, match=r"^out "):
         getattr(imrestore, name)(picture("float32"), out=out)
+
+
+@pytest.mark.parametrize("name", ["mean", "gaussian", "median"])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
+def test_padding_with_any_nan_is_left_out(name: str, kind: type) -> None:
+    """A NaN cval under nan_policy='omit' takes no part, whatever type of number says it."""
+    image = np.random.default_rng(5).random((9, 11)).astype(np.float32)
+    options = {"sigma": 1.0} if name == "gaussian" else {"size": 3}
+    function = getattr(imrestore, name)
+    expected = function(image, **options, mode="constant", cval=float("nan"), nan_policy="omit")
+    assert np.isfinite(expected).all()
+    for _ in range(2):  # the second call may take another way
+        result = function(image, **options, mode="constant", cval=kind("nan"), nan_policy="omit")
+        np.testing.assert_array_equal(result, expected)
