@@ -26,10 +26,12 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
         ]  # one float kernel serves all windows
         taps = (np.ones(3) / 3, np.ones(3) / 3)
         jobs.append((f"gaussian {dtype}", partial(gaussian.plan, shape, dtype, taps, 0, 0)))
-        ranks = (3, 5, 7, 9, 11, 15) if dtype == np.uint8 else (3, 5, 7) if dtype in (np.uint16, np.float32) else (3,)
+        ranks = (3, 5, 7, 9, 11, 15) if dtype in (np.uint8, np.uint16, np.float32) else (3, 5)
         jobs += [
             (f"median {k}x{k} {dtype}", partial(median.plan, shape, dtype, (k, k), k * k // 2, 0, 0)) for k in ranks
         ]
+        wide = (1, 64, 1024, 1)  # narrow images have a driver of their own
+        jobs += [(f"median {k}x{k} {dtype}, wide", partial(median.plan, wide, dtype, (k, k), k * k // 2, 0, 0)) for k in (3, 5)]
         jobs.append((f"selection {dtype}", partial(_rank_select.select_kernel, dtype)))
     jobs.append(("histograms uint8", partial(histogram_kernel, np.dtype(np.uint8))))
     jobs += [(f"bit set {dtype}", partial(bitset_kernel, np.dtype(dtype))) for dtype in ("uint16", "float32")]
