@@ -40,28 +40,26 @@ HEIGHT, INNER, MODE, ROWS, COLUMNS, OUTPUTS, TILE, STRIDE, BUFFERS, PROGRAM = ra
 
 
 @inline
-def tile_edges(
-    width: int, x0: int, count: int, left: int, inner: int, mode: int, edge_at: Any, edge_from: Any
-) -> int:
-    """Samples of a padded tile that lie outside the image: where they go, and which column they come from (-1: cval)."""
-    edges = 0
+def tile_edges(width: int, x0: int, count: int, left: int, inner: int, mode: int, numbers: Any, at: int) -> int:
+    """Samples of a padded tile that lie outside the image: from ``numbers[at]`` on, two numbers for each, where it goes and which
+    column it comes from (-1: cval). Returns where they end."""
     first = x0 - left * inner
-    for x in range(first, smaller(0, first + count)):
+    x = first
+    while x < first + count:
+        if 0 <= x < width:
+            x = width
+            continue
         j = inside_index(x // inner, width // inner, mode)
-        edge_at[edges] = x - first
-        edge_from[edges] = -1 if j < 0 else j * inner + x % inner
-        edges += 1
-    for x in range(larger(first, width), first + count):
-        j = inside_index(x // inner, width // inner, mode)
-        edge_at[edges] = x - first
-        edge_from[edges] = -1 if j < 0 else j * inner + x % inner
-        edges += 1
-    return edges
+        numbers[at] = x - first
+        numbers[at + 1] = -1 if j < 0 else j * inner + x % inner
+        at += 2
+        x += 1
+    return at
 
 
 @inline
 def load_row(
-    src: Any, row: int, dst: Any, at: int, first: int, count: int, edges: int, edge_at: Any, edge_from: Any, cval: Any
+    src: Any, row: int, dst: Any, at: int, first: int, count: int, numbers: Any, edges: int, edges_end: int, cval: Any
 ) -> None:
     """Copy samples ``first .. first + count`` of a row with its border to ``dst[at:]``; row -1 is constant."""
     if row < 0:
@@ -73,9 +71,9 @@ def load_row(
     b = smaller(count, width - first)
     size = src.itemsize
     copy_bytes(data_address(dst) + (at + a) * size, data_address(src) + (row * width + first + a) * size, (b - a) * size)
-    for e in range(edges):
-        j = edge_from[e]
-        dst[at + edge_at[e]] = cval if j < 0 else src[row, j]
+    for e in range(edges, edges_end, 2):
+        j = numbers[e + 1]
+        dst[at + numbers[e]] = cval if j < 0 else src[row, j]
 
 
 #: Keys are compared instead of float32 values: the bits as an integer, the negative ones with their other bits flipped. Integers
@@ -109,7 +107,7 @@ def copy_as_keys(src: Any, row: int, dst: Any, at: int) -> None:
 
 @inline
 def load_keys(
-    src: Any, row: int, dst: Any, at: int, first: int, count: int, edges: int, edge_at: Any, edge_from: Any, cval: Any
+    src: Any, row: int, dst: Any, at: int, first: int, count: int, numbers: Any, edges: int, edges_end: int, cval: Any
 ) -> None:
     """`load_row` for the bits of float32 values, as keys; ``cval`` is bits as well."""
     if row < 0:
@@ -121,9 +119,9 @@ def load_keys(
     bits, keys = src[row, first + a : first + b], dst[at + a : at + b]
     for i in range(len(keys)):
         keys[i] = key_of(bits[i])
-    for e in range(edges):
-        j = edge_from[e]
-        dst[at + edge_at[e]] = key_of(cval if j < 0 else src[row, j])
+    for e in range(edges, edges_end, 2):
+        j = numbers[e + 1]
+        dst[at + numbers[e]] = key_of(cval if j < 0 else src[row, j])
 
 
 @inline
@@ -235,15 +233,14 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
         memory = new_values((buffers + ring + outputs) * stride + 3 * vector)
         padded_start = -data_address(memory) % VECTOR_BYTES // size
         for i in range(ring + outputs):  # maybe_nan reads past the row
-            memory[padded_start + (i + 1) * stride - 2 * vector : padded_start + (i + 1) * stride] = 0
+            for x in range(stride - 2 * vector, stride):
+                memory[padded_start + i * stride + x] = 0
         ring_address = data_address(memory) + padded_start * size
         scratch = ring_address + (ring + outputs) * stride * size
-        numbers = new_numbers(ring + outputs + ring + 2 * columns * inner)
-        sources = numbers[:ring]
-        outs = numbers[ring : ring + outputs]
-        has_nan = numbers[ring + outputs : 2 * ring + outputs]
-        edge_at = numbers[2 * ring + outputs : 2 * ring + outputs + columns * inner]
-        edge_from = numbers[2 * ring + outputs + columns * inner :]
+        # Addresses of the source and result rows, whether a row of the ring has a NaN, samples outside the image.
+        outs, has_nan, edges = ring, ring + outputs, 2 * ring + outputs
+        numbers = new_numbers(edges + 2 * columns * inner)
+        numbers_address = data_address(numbers)
         src_address = data_address(src)
         dst_address = data_address(dst)
         tiles = (width + tile - 1) // tile
@@ -253,7 +250,7 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
             n = smaller(step, width - x0)
             count = n + (columns - 1) * inner
             first = x0 - left * inner
-            edges = tile_edges(width, x0, count, left, inner, mode, edge_at, edge_from)
+            edges_end = tile_edges(width, x0, count, left, inner, mode, numbers, edges)
             y = start
             while y < stop:
                 image = y // height * height
@@ -265,14 +262,14 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
                         slot = first_slot + i
                         if slot >= ring:
                             slot -= ring
-                        sources[i] = ring_address + slot * stride * size
+                        numbers[i] = ring_address + slot * stride * size
                         if i >= fresh:
                             j = inside_index(y - top + i - image, height, mode)
                             row = -1 if j < 0 else image + j
                             at = padded_start + slot * stride
-                            load(src, row, memory, at, first, count, edges, edge_at, edge_from, cval)
+                            load(src, row, memory, at, first, count, numbers, edges, edges_end, cval)
                             if floating:
-                                has_nan[slot] = find_nan(memory, at, count)
+                                numbers[has_nan + slot] = find_nan(memory, at, count)
                     for i in range(outputs):
                         # The next rows, and those written to: 2048x2048 float32 on one core 3x3 2.6 instead of 3.0 ms.
                         j = inside_index(y + outputs - top + rows - 1 + i - image, height, mode)
@@ -282,10 +279,10 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
                             fetch_bytes_to_write(dst_address + ((y + i) * width + x0) * size, n * size)
                     for i in range(outputs):
                         if y + i < last and n >= vector:
-                            outs[i] = dst_address + ((y + i) * width + x0) * size
+                            numbers[outs + i] = dst_address + ((y + i) * width + x0) * size
                         else:
-                            outs[i] = ring_address + (ring + i) * stride * size
-                    call_program(program, scratch, data_address(sources), data_address(outs), larger(n, vector), inner)
+                            numbers[outs + i] = ring_address + (ring + i) * stride * size
+                    call_program(program, scratch, numbers_address, numbers_address + outs * 8, larger(n, vector), inner)
                     if n < vector:
                         for i in range(smaller(outputs, last - y)):
                             for x in range(n):
@@ -295,7 +292,7 @@ def ring_driver(dtype: np.dtype[Any]) -> Any:
                             slot = first_slot + i
                             if slot >= ring:
                                 slot -= ring
-                            if has_nan[slot]:
+                            if numbers[has_nan + slot]:
                                 for o in range(larger(0, i - rows + 1), smaller(smaller(outputs, i + 1), last - y)):
                                     at = padded_start + slot * stride
                                     spread(memory, at, count, dst, y + o, x0, n, columns, inner)
