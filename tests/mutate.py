@@ -88,7 +88,10 @@ SUITES: dict[str, list[list[str]]] = {
     "kernels/imrestore_kernels/cpu/median.py": about("median"),
     "kernels/imrestore_kernels/cpu/gaussian.py": about("gaussian"),
     "kernels/imrestore_kernels/cpu/_jit.py": [["tests/test_cache.py"]],
+    "kernels/imrestore_kernels/cpu/_thread_count.py": [["tests/test_num_threads.py"]],
+    "kernels/imrestore_kernels/cpu/_crew.py": [["tests/test_crew.py"], ["tests/test_num_threads.py"]],
     "kernels/imrestore_kernels/cpu/_pool.py": [
+        ["tests/test_crew.py"],
         ["tests/test_num_threads.py"],
         ["tests/test_threads.py", "-k", "split or pool"],
         ["tests/test_processes.py", "-k", "fork"],
