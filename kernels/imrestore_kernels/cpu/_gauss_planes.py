@@ -113,7 +113,7 @@ def planes_kernel(dtype: np.dtype[Any]) -> Any:
         stride = wide + 2 * reach + 16
         stride += -stride % 16 + 16 * (1 - (stride + (-stride % 16)) // 16 % 2)
         buffer = new_sums(ROWS * stride + 48)
-        at = -(data_address(buffer) // size + reach) % lanes + lanes  # a vector in front is read
+        at = -(data_address(buffer) // size + reach) % lanes
         rows = new_numbers(down.size + ROWS)
         narrow = new_values((down.size + ROWS + 1) * width if n < width else 0)
         slots = data_address(narrow) if n < width else 0

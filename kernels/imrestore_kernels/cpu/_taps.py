@@ -25,8 +25,9 @@ VECTORS = 4
 #: Output rows summed together from each row that is loaded; a load and its conversion then serve four multiply-adds. Eight rows
 #: of two vectors instead took a fifth longer for sigma 1 and as long for sigma 10.
 ROWS = 4
-#: Taps up to this far from the middle one are shuffled together from neighbouring vectors: nearly every load from memory straddles
-#: two cache lines and takes two turns (2048x2048, sigma 1, one core: uint8 1.63 instead of 1.86 ms, float32 2.35 instead of 2.6).
+#: Of the taps up to this far from the middle one those after it are shuffled together from neighbouring vectors, those before it
+#: loaded: nearly every load straddles two cache lines and takes two turns, and a core can shuffle meanwhile (2048x2048 uint8, one
+#: core: sigma 1 1.86 ms with loads alone, 1.57 with shuffles alone, 1.5 with both; sigma 2 2.73, 2.6, 2.35).
 SHUFFLED = 8
 
 
@@ -90,13 +91,12 @@ class _Code:
         """A weight in every lane."""
         return self.splat(self.builder.load(self.pointer(address, self.scalar)))
 
-    def shifted(self, vectors: list[Any], by: int) -> Any:
-        """The middle one of three vectors of a row, ``by`` values further on."""
-        if by % self.lanes == 0:
-            return vectors[1 + by // self.lanes]
-        pair = vectors[:2] if by < 0 else vectors[1:]
-        places = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [by % self.lanes + i for i in range(self.lanes)])
-        return self.builder.shuffle_vector(*pair, places)
+    def shifted(self, first: Any, second: Any, by: int) -> Any:
+        """Of two neighbouring vectors of a row the one that starts ``by`` values after the first."""
+        if by == self.lanes:
+            return second
+        places = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [by + i for i in range(self.lanes)])
+        return self.builder.shuffle_vector(first, second, places)
 
     def call(self, name: str, *values: Any) -> Any:
         """One of LLVM's own functions on vectors of the compute type."""
@@ -267,15 +267,18 @@ def weighted_shifts(dtype: np.dtype[Any]) -> Any:
             with b.if_else(shuffled) as (in_registers, from_memory):
                 with in_registers:
                     middle = code.add(first, code.mul(half, compute.itemsize))
-                    places = [code.add(middle, code.constant(64 * v)) for v in range(-1, VECTORS + 1)]
-                    around = [code.load(place, compute) for place in places]
+                    after = [code.load(code.add(middle, code.constant(64 * v)), compute) for v in range(VECTORS + 1)]
                     for d in range(SHUFFLED, 0, -1):
                         with b.if_then(b.icmp_signed(">=", half, code.constant(d))):
                             for sums, side in zip(chains, (-d, d), strict=True):
                                 t = code.add(half, code.constant(side))
                                 weight = code.weight(code.add(weights, code.mul(t, compute.itemsize)))
                                 for v, place in enumerate(sums):
-                                    value = code.shifted(around[v : v + 3], side)
+                                    if side < 0:
+                                        there = code.constant(64 * v + side * compute.itemsize)
+                                        value = code.load(code.add(middle, there), compute)
+                                    else:
+                                        value = code.shifted(after[v], after[v + 1], side)
                                     b.store(code.fma(weight, value, b.load(place)), place)
                 with from_memory:
                     for way, sums in zip((1, -1), chains, strict=True):
