@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar
 
 import llvmlite
@@ -199,6 +200,26 @@ def intrinsic_of(names: Sequence[str], typing: Callable[..., Any], generate: Cal
     return intrinsic(scope["operation"])
 
 
+#: Name of the kernel that is being compiled, under `_compile_lock`.
+_compiling = ""
+
+
+def _named_after(kernel: str, function: Any) -> Any:
+    """The function under a name that says the kernel it is compiled for.
+
+    Numba tells functions of one name and signature apart by a number that it counts up from 0 in every process. A kernel from
+    the cache brings the numbers of another process with it: without the kernel in the name, uint16 images were filtered by code
+    for int16.
+    """
+    digest = hashlib.sha256(kernel.encode()).hexdigest()[:16]
+    named = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    named.__qualname__ = f"{function.__name__}_{digest}"
+    named.__module__ = function.__module__
+    return named
+
+
 _RESULTS = {"None": types.none, "int": types.intp, "bool": types.boolean, "float": types.float64}
 
 
@@ -219,7 +240,7 @@ def inline(function: _F) -> _F:
         flags = Flags()
         flags.nrt = True
         flags.error_model = "numpy"
-        compiled = context.compile_subroutine(builder, function, signature, flags=flags)
+        compiled = context.compile_subroutine(builder, _named_after(_compiling, function), signature, flags=flags)
         return context.call_internal(builder, compiled.fndesc, signature, args)
 
     return intrinsic_of(function.__code__.co_varnames[: function.__code__.co_argcount], typing, generate)  # type: ignore[no-any-return]
@@ -237,9 +258,12 @@ def compile_rows(function: _F, name: str, *signature: Any) -> _F:
     *signature : numba types
         Types of the arguments.
     """
+    global _compiling
     with _compile_lock:
         start = time.perf_counter()
-        dispatcher = numba.njit(nogil=True, error_model="numpy", boundscheck=False, no_cfunc_wrapper=True)(function)
+        _compiling = f"{name} {signature}"
+        named = _named_after(_compiling, function)
+        dispatcher = numba.njit(nogil=True, error_model="numpy", boundscheck=False, no_cfunc_wrapper=True)(named)
         dispatcher._cache = _KernelCache(name)
         dispatcher.compile(numba.types.void(*signature))
         dispatcher.disable_compile()
