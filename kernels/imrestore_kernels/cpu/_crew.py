@@ -126,9 +126,7 @@ accept:
   %address = phi i64 [ %seen, %look ], [ %late, %last_look ]
   %exchange = cmpxchg ptr %box, i64 %address, i64 0 acq_rel acquire
   %accepted = extractvalue {{ i64, i1 }} %exchange, 1
-  br i1 %accepted, label %join, label %watch_again
-watch_again: ; taken back: the caller has set the box to 1
-  br label %watch
+  br i1 %accepted, label %join, label %watch ; or it was taken back
 join:
   %job = inttoptr i64 %address to ptr
   call void @work(ptr %job)
@@ -139,30 +137,34 @@ out:
   ret void
 }}
 
-; Offer the job to at most `wanted` watching workers; returns how many.
-define i64 @offer(ptr %job, ptr %boxes, i64 %workers, i64 %wanted) {{
-  %address = ptrtoint ptr %job to i64
-  %offered.at = getelementptr i64, ptr %job, i64 {offered}
+; Change at most `most` of the boxes that hold `old` to `new`; returns how many.
+define internal i64 @exchange(ptr %boxes, i64 %workers, i64 %old, i64 %new, i64 %most) {{
   br label %each
 each:
-  %i = phi i64 [ 0, %0 ], [ %i_next, %next ]
-  %given = phi i64 [ 0, %0 ], [ %given_next, %next ]
+  %i = phi i64 [ 0, %0 ], [ %i_next, %try ]
+  %changed = phi i64 [ 0, %0 ], [ %changed_next, %try ]
   %more = icmp slt i64 %i, %workers
-  %need = icmp slt i64 %given, %wanted
+  %need = icmp slt i64 %changed, %most
   %both = and i1 %more, %need
   br i1 %both, label %try, label %out
 try:
   %slot = mul i64 %i, {box}
   %box = getelementptr i64, ptr %boxes, i64 %slot
-  %exchange = cmpxchg ptr %box, i64 1, i64 %address acq_rel acquire
+  %exchange = cmpxchg ptr %box, i64 %old, i64 %new acq_rel acquire
   %success = extractvalue {{ i64, i1 }} %exchange, 1
   %one = zext i1 %success to i64
-  br label %next
-next:
-  %given_next = add i64 %given, %one
+  %changed_next = add i64 %changed, %one
   %i_next = add i64 %i, 1
   br label %each
 out:
+  ret i64 %changed
+}}
+
+; Offer the job to at most `wanted` watching workers; returns how many.
+define i64 @offer(ptr %job, ptr %boxes, i64 %workers, i64 %wanted) {{
+  %address = ptrtoint ptr %job to i64
+  %given = call i64 @exchange(ptr %boxes, i64 %workers, i64 1, i64 %address, i64 %wanted)
+  %offered.at = getelementptr i64, ptr %job, i64 {offered}
   store i64 %given, ptr %offered.at
   ret i64 %given
 }}
@@ -170,30 +172,13 @@ out:
 ; The caller: works along, takes back what nobody has accepted, waits for the others. 1 when the job is finished and no
 ; worker holds its address, 0 when that takes longer than `spins` pauses: call it again after a nap.
 define i64 @finish(ptr %job, ptr %boxes, i64 %workers, i64 %spins) {{
+settle:
   call void @work(ptr %job)
   %address = ptrtoint ptr %job to i64
   %offered.at = getelementptr i64, ptr %job, i64 {offered}
   %offered = load i64, ptr %offered.at
-  %any = icmp sgt i64 %offered, 0
-  br label %each
-each:
-  %i = phi i64 [ 0, %0 ], [ %i_next, %next ]
-  %held = phi i64 [ %offered, %0 ], [ %held_next, %next ]
-  %inside = icmp slt i64 %i, %workers
-  %more = and i1 %any, %inside
-  br i1 %more, label %try, label %settle
-try:
-  %slot = mul i64 %i, {box}
-  %box = getelementptr i64, ptr %boxes, i64 %slot
-  %exchange = cmpxchg ptr %box, i64 %address, i64 1 acq_rel acquire
-  %back = extractvalue {{ i64, i1 }} %exchange, 1
-  %one = zext i1 %back to i64
-  br label %next
-next:
-  %held_next = sub i64 %held, %one
-  %i_next = add i64 %i, 1
-  br label %each
-settle:
+  %back = call i64 @exchange(ptr %boxes, i64 %workers, i64 %address, i64 1, i64 %offered)
+  %held = sub i64 %offered, %back
   store i64 %held, ptr %offered.at
   %count.at = getelementptr i64, ptr %job, i64 {count}
   %count = load i64, ptr %count.at
@@ -219,6 +204,7 @@ out:
   ret i64 %result
 }}
 """
+
 
 class Functions(NamedTuple):
     """The functions above, callable from Python. All but ``offer`` release the interpreter lock."""

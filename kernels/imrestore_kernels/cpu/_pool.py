@@ -39,8 +39,7 @@ def _find_current_core() -> Callable[[], int] | None:
     """The C library's function for the core that the calling thread is on, where threads can be kept off a core."""
     if not hasattr(os, "sched_setaffinity"):
         return None
-    function = getattr(ctypes.CDLL(None), "sched_getcpu", None)
-    return None if function is None else ctypes.PYFUNCTYPE(ctypes.c_int)(("sched_getcpu", ctypes.CDLL(None)))
+    return getattr(ctypes.PyDLL(None), "sched_getcpu", None)
 
 
 _current_core = _find_current_core()
@@ -54,7 +53,7 @@ def _allow(thread: int, cores: set[int]) -> None:
 class _Job:
     """Strips of one call, in the memory that native code works on."""
 
-    __slots__ = ("__weakref__", "address", "memory")
+    __slots__ = ("address", "memory")
 
     def __init__(self, kernel: _crew.NativeKernel, args: tuple[Any, ...], rows: int, strip: int) -> None:
         slots = _crew.Slot.ARGUMENTS + kernel.layout.size // 8
@@ -74,10 +73,9 @@ class _Pool:
         self._functions = _crew.functions()
         self._queue: SimpleQueue[_Job] = SimpleQueue()
         self._lock = threading.Lock()
-        self._boxes = (ctypes.c_int64 * (_crew.BOX * (MAX_THREADS + 1)))()
-        # On a cache line of their own each; the last is the number of jobs in the queue.
+        self._boxes = (ctypes.c_int64 * (_crew.BOX * (MAX_THREADS + 1)))()  # one more: they start on a cache line
         self._box = ctypes.addressof(self._boxes) + -ctypes.addressof(self._boxes) % 64
-        self._waiting = ctypes.c_int64(0)
+        self._waiting = ctypes.c_int64(0)  # jobs in the queue
         self._workers = 0
         self._cores = available_cores()
         self._running: dict[int, tuple[_Job, tuple[Any, ...]]] = {}
