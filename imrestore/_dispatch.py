@@ -62,6 +62,8 @@ class Opened(NamedTuple):
     axes: tuple[int, ...]
     where: Any  # uint8 in the image's shape, or None
     pad_counts: bool
+    channel: int | None  # axis of channels that are filtered jointly
+    joint: bool
 
     @property
     def on_cuda(self) -> bool:
@@ -70,6 +72,12 @@ class Opened(NamedTuple):
     @property
     def masked(self) -> bool:
         return self.where is not None
+
+    @property
+    def order(self) -> KernelOrder:
+        if self.joint:
+            return KernelOrder.of_channels(self.array.shape, self.axes, self.channel)
+        return KernelOrder.of(self.array.shape, self.axes)
 
     def in_order(self, values: Sequence[_T]) -> tuple[_T, ...]:
         """Values given one per filtered axis, in ascending order of those axes."""
@@ -82,7 +90,7 @@ class Opened(NamedTuple):
 
     def _run(self, kernel: Callable[..., None], parameters: tuple[Any, ...]) -> Any:
         xp = _namespace(self.on_cuda)
-        order = _KernelOrder.of(self.array.shape, self.axes)
+        order = self.order
         src = order.arrange(xp, self.array, self.dtype)
         result, target = self._target(xp)
         direct = target.flags.c_contiguous and target.dtype == self.dtype and order.identity and _aligned(target)
@@ -117,7 +125,7 @@ class Opened(NamedTuple):
         return target, target
 
 
-class _KernelOrder(NamedTuple):
+class KernelOrder(NamedTuple):
     """The permutation and shape that turn an image into (outer, s_1 .. s_n, inner)."""
 
     permutation: tuple[int, ...]
@@ -126,7 +134,7 @@ class _KernelOrder(NamedTuple):
     identity: bool
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], axes: tuple[int, ...]) -> _KernelOrder:
+    def of(cls, shape: tuple[int, ...], axes: tuple[int, ...]) -> KernelOrder:
         chosen = sorted(axes)
         first, last = chosen[0], chosen[-1]
         if last - first + 1 == len(chosen):  # filtered axes side by side: no data moves
@@ -136,8 +144,27 @@ class _KernelOrder(NamedTuple):
             batch = [a for a in range(len(shape)) if a not in chosen]
             permutation = (*batch, *chosen)
             outer, inner = tuple(shape[a] for a in batch), ()
+        return cls._made(shape, permutation, outer, tuple(shape[a] for a in chosen), inner)
+
+    @classmethod
+    def of_channels(cls, shape: tuple[int, ...], axes: tuple[int, ...], channel: int | None) -> KernelOrder:
+        """With the channels, which are filtered jointly, as the last axis and all that is a batch in the first."""
+        chosen = sorted(axes)
+        last = () if channel is None else (channel,)
+        batch = tuple(a for a in range(len(shape)) if a not in chosen and a != channel)
+        outer, spatial, inner = (tuple(shape[a] for a in group) for group in (batch, chosen, last))
+        return cls._made(shape, (*batch, *chosen, *last), outer, spatial, inner)
+
+    @classmethod
+    def _made(
+        cls,
+        shape: tuple[int, ...],
+        permutation: tuple[int, ...],
+        outer: tuple[int, ...],
+        spatial: tuple[int, ...],
+        inner: tuple[int, ...],
+    ) -> KernelOrder:
         permuted = tuple(shape[a] for a in permutation)
-        spatial = tuple(shape[a] for a in chosen)
         ordered = (int(np.prod(outer, dtype=np.int64)), *spatial, int(np.prod(inner, dtype=np.int64)))
         return cls(permutation, permuted, ordered, permutation == tuple(range(len(shape))))
 
@@ -227,8 +254,12 @@ def open_image(
     nan_policy: object,
     cval: object,
     kinds: str,
+    joint: bool = False,
 ) -> Opened:
-    """Check everything about the image that does not depend on the filter."""
+    """Check everything about the image that does not depend on the filter.
+
+    A ``joint`` filter looks at all channels of a pixel together; the others take channels one by one, like a batch.
+    """
     kind = library(image)
     device = _device(image, kind)
     array = _as_array(image, kind, device, "image")
@@ -246,7 +277,8 @@ def open_image(
     with _on_device(image, kind, device):
         mask = _mask(where, array, kind, device, policy)
     pad_counts = not (policy == "omit" and isinstance(cval, float | np.floating) and cval != cval)
-    return Opened(image, out, kind, device, array, dtype, chosen, mask, pad_counts)
+    channel = None if channel_axis is None or not joint else int(channel_axis) % array.ndim  # type: ignore[call-overload]
+    return Opened(image, out, kind, device, array, dtype, chosen, mask, pad_counts, channel, joint)
 
 
 def _check_same_kind(name: str, other: Any, image: Any, kind: str, device: str) -> None:
