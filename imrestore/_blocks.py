@@ -22,6 +22,8 @@ def filter_blocks(
     channel_axis: object,
     out: Any,
     where: Any,
+    joint: bool = False,
+    guide: Any = None,
 ) -> Any:
     """Apply ``function`` to every block of a dask array with just the neighbours it needs.
 
@@ -36,6 +38,10 @@ def filter_blocks(
         Keyword arguments of the filter that do and do not decide the reach.
     axes, channel_axis, out, where : object
         As in the filters.
+    joint : bool
+        The filter looks at all channels of a pixel together: they stay in one block.
+    guide : dask.array.Array, optional
+        A second image that is read along with the first: ``channel_axis`` is that of the one with more axes, or of both.
     """
     import dask.array as da
 
@@ -56,11 +62,17 @@ def filter_blocks(
             where = da.broadcast_to(where, image.shape)
         except ValueError:
             raise ValueError(f"where has the shape {where.shape}; it must broadcast to {image.shape}") from None
+    if guide is not None:
+        channel_axis = _checked_guide(image, guide, channel_axis)
     chosen = _checks.filtered_axes(axes, channel_axis, image.ndim)
     call = functools.partial(function, axes=chosen, **window, **options)
+    given = image.chunks
+    if joint and channel_axis is not None:
+        call = functools.partial(call, channel_axis=channel_axis)
+        image = image.rechunk({int(channel_axis) % image.ndim: -1})  # type: ignore[call-overload]
     _try_on_one_pixel(call, image, where)
     halos = dict(zip(chosen, (max(pair) for pair in reach(len(chosen), **window)), strict=True))
-    return _overlapped(call, image, where, halos, options["mode"])
+    return _overlapped(call, image, where, halos, options["mode"]).rechunk(given)
 
 
 def _try_on_one_pixel(call: Callable[..., Any], image: Any, where: Any) -> None:
@@ -91,7 +103,7 @@ def _overlapped(call: Callable[..., Any], image: Any, where: Any, halos: dict[in
         filtered = da.map_blocks(
             _filter_with_where, widen(image), widen(where), call=call, dtype=image.dtype, meta=image._meta
         )
-    return da.overlap.trim_internal(filtered, depth, boundary).rechunk(image.chunks)
+    return da.overlap.trim_internal(filtered, depth, boundary)
 
 
 def _filter_with_where(block: Any, where: Any, call: Callable[..., Any]) -> Any:

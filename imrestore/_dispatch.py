@@ -6,7 +6,7 @@ No array library but NumPy is imported to find out: a CuPy array can only exist 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -64,6 +64,7 @@ class Opened(NamedTuple):
     pad_counts: bool
     channel: int | None  # axis of channels that are filtered jointly
     joint: bool
+    guide: Any = None  # a second image in kernel order, its channels last
 
     @property
     def on_cuda(self) -> bool:
@@ -83,6 +84,15 @@ class Opened(NamedTuple):
         """Values given one per filtered axis, in ascending order of those axes."""
         return tuple(value for _, value in sorted(zip(self.axes, values, strict=True), key=lambda pair: pair[0]))
 
+    def pictures(self) -> Iterator[tuple[Any, Any]]:
+        """Every image of the batch with its channels last, and its samples that take part (bool), or None for all."""
+        with _on_device(self.given, self.kind, self.device):
+            xp, order = _namespace(self.on_cuda), self.order
+            images = order.arrange(xp, self.array, self.dtype)
+            masks = None if self.where is None else order.arrange(xp, self.where, np.dtype(np.uint8)).view(bool)
+            for i in range(len(images)):
+                yield images[i], None if masks is None else masks[i]
+
     def run(self, kernel: Callable[..., None], *parameters: Any) -> Any:
         """Call ``kernel(src, dst, *parameters, where, pad_counts)`` and return the result as the caller's own kind."""
         with _on_device(self.given, self.kind, self.device):
@@ -92,7 +102,7 @@ class Opened(NamedTuple):
         xp = _namespace(self.on_cuda)
         order = self.order
         src = order.arrange(xp, self.array, self.dtype)
-        result, target = self._target(xp)
+        result, target = self._target()
         direct = target.flags.c_contiguous and target.dtype == self.dtype and order.identity and _aligned(target)
         direct = direct and not (self.out is not None and self._overlaps(xp, target))
         dst = target.reshape(order.shape) if direct else xp.empty(order.shape, self.dtype)
@@ -109,20 +119,14 @@ class Opened(NamedTuple):
         return bool(
             xp.may_share_memory(target, self.array)
             or (self.where is not None and xp.may_share_memory(target, self.where))
+            or (self.guide is not None and xp.may_share_memory(target, self.guide))
         )
 
-    def _target(self, xp: Any) -> tuple[Any, Any]:
+    def _target(self) -> tuple[Any, Any]:
         """What is returned, and the array the result is written to (the same memory)."""
         if self.out is not None:
             return self.out, _as_array(self.out, self.kind, self.device, "out")
-        if self.kind == TORCH:
-            torch = __import__("torch")
-            tensor = torch.empty(self.array.shape, dtype=self.given.dtype, device=self.given.device)
-            return tensor, _as_array(tensor, self.kind, self.device, "out")
-        target = xp.empty(self.array.shape, self.array.dtype)
-        if self.kind == NUMPY and isinstance(self.given, np.ndarray) and type(self.given) is not np.ndarray:
-            return self.given.__array_wrap__(target), target
-        return target, target
+        return new_array(self.given, self.kind, self.device, self.array.shape, self.array.dtype)
 
 
 class KernelOrder(NamedTuple):
@@ -229,6 +233,18 @@ def _as_array(value: Any, kind: str, device: str, name: str) -> Any:
     return _from_array_like(value, name)
 
 
+def new_array(given: Any, kind: str, device: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """New memory of ``given``'s kind and device: what is returned, and the array over it."""
+    if kind == TORCH:
+        torch = __import__("torch")
+        tensor = torch.empty(tuple(shape), dtype=getattr(torch, dtype.name), device=given.device)
+        return tensor, _as_array(tensor, kind, device, "out")
+    target = _namespace(device != "cpu").empty(shape, dtype)
+    if kind == NUMPY and isinstance(given, np.ndarray) and type(given) is not np.ndarray:
+        return given.__array_wrap__(target), target
+    return target, target
+
+
 def _from_array_like(value: Any, name: str) -> Any:
     allowed = "a numpy, cupy, torch or dask array, or nested lists of numbers"
     if value is None or isinstance(value, str | bytes | bytearray | dict | set | frozenset):
@@ -264,10 +280,7 @@ def open_image(
     device = _device(image, kind)
     array = _as_array(image, kind, device, "image")
     dtype = _checks.image_dtype(np.dtype(array.dtype), kinds)
-    if array.ndim == 0:
-        raise ValueError("image has no axes; it must have at least one")
-    if 0 in array.shape:
-        raise ValueError(f"image has the shape {tuple(array.shape)}; every axis must have at least one pixel")
+    _checks.image_shape(tuple(array.shape))
     chosen = _checks.filtered_axes(axes, channel_axis, array.ndim)
     policy = _checks.nan_policy(nan_policy)
     for name, other in (("out", out), ("where", where)):
@@ -292,14 +305,16 @@ def _check_same_kind(name: str, other: Any, image: Any, kind: str, device: str) 
         )
 
 
-def _check_out(out: Any, image: Any, array: Any, kind: str, device: str) -> None:
+def _check_out(out: Any, image: Any, array: Any, kind: str, device: str, dtype: np.dtype[Any] | None = None) -> None:
+    dtype = array.dtype if dtype is None else dtype
     if kind == NUMPY and not isinstance(out, np.ndarray):
         raise TypeError(f"out is of type {type(out).__name__}; it must be an array like image")
     target = _as_array(out, kind, device, "out")
     if tuple(target.shape) != tuple(array.shape):
         raise ValueError(f"out has the shape {tuple(target.shape)}; it must have image's, {tuple(array.shape)}")
-    if target.dtype != array.dtype:
-        raise TypeError(f"out has dtype {target.dtype}; it must have image's, {array.dtype}")
+    if target.dtype != dtype:
+        whose = "have image's," if dtype == array.dtype else "be"
+        raise TypeError(f"out has dtype {target.dtype}; it must {whose} {dtype}")
     if not getattr(target.flags, "writeable", True):
         raise ValueError("out is read-only; it must be writeable")
     if _overlaps_itself(target):
@@ -323,15 +338,7 @@ def _mask(where: Any, array: Any, kind: str, device: str, policy: str) -> Any:
     xp = _namespace(device != "cpu")
     mask = None
     if where is not None:
-        mask = _as_array(where, kind, device, "where")
-        if mask.dtype != bool:
-            raise TypeError(f"where has dtype {mask.dtype}; it must be bool: True takes part")
-        try:
-            mask = xp.broadcast_to(mask, array.shape)
-        except ValueError:
-            raise ValueError(
-                f"where has the shape {tuple(mask.shape)}; it must broadcast to image's, {tuple(array.shape)}"
-            ) from None
+        mask = broadcast_where(where, array, kind, device)
     if array.dtype.kind == "f" and policy != "propagate":
         nan = xp.isnan(array)
         if policy == "omit":
@@ -339,6 +346,19 @@ def _mask(where: Any, array: Any, kind: str, device: str, policy: str) -> Any:
         elif bool((nan if mask is None else nan & mask).any()):
             raise ValueError("image contains NaN and nan_policy is 'raise'; it must be 'propagate' or 'omit' to go on")
     return None if mask is None else mask.astype(np.uint8)
+
+
+def broadcast_where(where: Any, array: Any, kind: str, device: str) -> Any:
+    """The mask as a bool view in the image's shape."""
+    mask = _as_array(where, kind, device, "where")
+    if mask.dtype != bool:
+        raise TypeError(f"where has dtype {mask.dtype}; it must be bool: True takes part")
+    try:
+        return _namespace(device != "cpu").broadcast_to(mask, array.shape)
+    except ValueError:
+        raise ValueError(
+            f"where has the shape {tuple(mask.shape)}; it must broadcast to image's, {tuple(array.shape)}"
+        ) from None
 
 
 def find(replays: dict[Any, Callable[[Any], Any]], key: tuple[Any, ...]) -> Callable[[Any], Any] | None:

@@ -33,15 +33,16 @@ class NumpyBackend:
 
     def check(self, case: Case) -> None:
         image, keywords = case.image(), case.keywords()
-        given = {key: self.to_device(value) if key == "where" else value for key, value in keywords.items()}
+        given = {key: self.to_device(value) if key in ("where", "guide") else value for key, value in keywords.items()}
         source = self.to_device(image)
         with np.errstate(all="raise"):  # a caller's choice that is none of the filters' business
             result = getattr(imrestore, case.filter)(source, **given)
         assert self.place(result) == self.place(source)
         getattr(oracles, case.filter)(image, **keywords).assert_matches(self.to_host(result))
         assert same_bits(self.to_host(source), image), "the input was written to"
-        if "where" in keywords:
-            assert same_bits(self.to_host(given["where"]), keywords["where"]), "the mask was written to"
+        for name in ("where", "guide"):
+            if name in keywords:
+                assert same_bits(self.to_host(given[name]), keywords[name]), f"{name} was written to"
 
 
 class CupyBackend(NumpyBackend):

@@ -168,8 +168,27 @@ BAD_VALUES: dict[str, list[Any]] = {
                   object(), {}, [[1], [1, 1]], [["a", "b"]], np.full((3, 3), NAN), np.ones((3, 3), complex),
                   np.array([[None, 1]], object), np.ma.masked_equal([[0, 1, 2]] * 3, 2)],
     "rank": [9, -10, 1.5, NAN, INF, (1,), [], RAGGED, HUGE, 2**64, BEYOND_REPR, True, *NOT_A_NUMBER_OF_ANY_KIND],
+    "h": [0, -0.0, -1, NAN, INF, -INF, (), (1,), (1, 1), [1.0], 10**400, BEYOND_REPR, RAGGED, True, np.array([1.0]),
+          *NOT_A_NUMBER_OF_ANY_KIND],
+    "patch_size": [0, -1, -3, 3.5, NAN, INF, None, (), (3,), (3, 3, 3), (3, 0), (3, -1), (3, 2.5), (3, "3"), 65, (3, 65), HUGE,
+                   2**64, BEYOND_REPR, True, np.array([3, 3, 3]), RAGGED, *NOT_A_NUMBER_OF_ANY_KIND],
+    "patch_distance": [-1, -2, 3.5, NAN, INF, None, (), (3,), (3, 3, 3), (3, -1), (3, 2.5), (3, "3"), 1025, (3, 1025), HUGE,
+                       2**64, BEYOND_REPR, True, np.array([3, 3, 3]), RAGGED, *NOT_A_NUMBER_OF_ANY_KIND],
+    "patch_weights": ["", "Uniform", "gauss", "gaussian ", None, 0, 1, True, NAN, ["uniform"], b"uniform", object(), str, {}],
+    "sigma_color": [0, -0.0, -1, NAN, INF, -INF, None, (), (1,), (1, 1), [1.0], 10**400, BEYOND_REPR, RAGGED, True,
+                    np.array([1.0]), *NOT_A_NUMBER_OF_ANY_KIND],
+    "sigma_space": [-1, -1e-9, NAN, INF, -INF, None, (), (1,), (1, 1, 1), (1, -1), (1, NAN), (1, "1"), (1, None), 600, 1e30,
+                    10**400, BEYOND_REPR, RAGGED, True, np.array([1.0, -1.0]), *NOT_A_NUMBER_OF_ANY_KIND],
     "percentile": [101, 100.0001, -101, NAN, INF, -INF, (50,), [50, 50], RAGGED, 1e30, 10**400, BEYOND_REPR, True,
                    *NOT_A_NUMBER_OF_ANY_KIND],
+}  # fmt: skip
+
+# Names of two filters that mean different things.
+BAD_VALUES_OF: dict[tuple[str, str], list[Any]] = {
+    ("nl_means", "sigma"): [-1, -1e-9, NAN, INF, -INF, (), (1,), (1, 1), [1.0], 10**400, BEYOND_REPR, RAGGED, True,
+                            np.array([1.0]), *NOT_A_NUMBER_OF_ANY_KIND],
+    ("bilateral", "radius"): [-1, 1.5, NAN, INF, (), (1,), (1, 2, 3), (1, -1), (1, "1"), 1025, (0, 1025), HUGE, 2**64,
+                              BEYOND_REPR, RAGGED, True, *NOT_A_NUMBER_OF_ANY_KIND],
 }  # fmt: skip
 
 COMMON = ("mode", "cval", "axes", "channel_axis", "out", "where", "nan_policy")
@@ -177,6 +196,13 @@ PARAMETERS = {
     "mean": ("size", *COMMON),
     "median": ("size", "footprint", "rank", "percentile", *COMMON),
     "gaussian": ("sigma", "truncate", "radius", *COMMON),
+    "nl_means": ("sigma", "h", "patch_size", "patch_distance", "patch_weights", *COMMON),
+    "bilateral": ("sigma_color", "sigma_space", "truncate", "radius", *COMMON),
+}
+# What a filter is given beside: arguments without a default, and less work for the oracle.
+GIVEN: dict[str, dict[str, Any]] = {
+    "nl_means": {"sigma": 10.0, "h": 30.0, "patch_size": 3, "patch_distance": 2},
+    "bilateral": {"sigma_color": 30.0, "sigma_space": 1.0},
 }
 # Values that are wrong together: the message has to begin with one of the names.
 BAD_COMBINATIONS: dict[str, list[dict[str, Any]]] = {
@@ -197,6 +223,19 @@ BAD_COMBINATIONS: dict[str, list[dict[str, Any]]] = {
         {"sigma": 1e5, "truncate": 1e8},
         {"sigma": 1.0, "truncate": 1e30},
     ],
+    "nl_means": [
+        {"axes": (0, 1), "channel_axis": 1},
+        {"axes": (0,), "patch_size": (3, 3)},
+        {"axes": (0,), "patch_distance": (3, 3)},
+        {"channel_axis": 0, "patch_size": (3, 3)},
+    ],
+    "bilateral": [
+        {"axes": (0, 1), "channel_axis": 1},
+        {"axes": (0,), "sigma_space": (1, 1)},
+        {"axes": (0,), "radius": (1, 1)},
+        {"sigma_space": 1e5, "truncate": 1e8},
+        {"sigma_space": 1.0, "truncate": 1e30},
+    ],
 }
 UNKNOWN_NAMES = ("sizes", "Size", "image2", "output", "origin", "order", "ksize", "border", "dtype", "workers", "mask")
 
@@ -212,7 +251,7 @@ def cases(filter_name: str, kind: str) -> Cases:
             yield name, make, {}, ("image",), must
         return
     for parameter in PARAMETERS[filter_name]:
-        for value in BAD_VALUES[parameter]:
+        for value in BAD_VALUES_OF.get((filter_name, parameter), BAD_VALUES[parameter]):
             keywords = {parameter: value} | ({"mode": "constant"} if parameter == "cval" else {})
             yield f"{parameter}={describe(value)}", picture, keywords, (parameter,), "refused"
     for keywords in BAD_COMBINATIONS[filter_name]:
@@ -234,7 +273,7 @@ def outcome(
     import imrestore
     from tests import oracles
 
-    function = getattr(imrestore, filter_name)
+    function, given = getattr(imrestore, filter_name), GIVEN.get(filter_name, {})
     image = make()
     if kind == "torch":
         import torch
@@ -242,12 +281,12 @@ def outcome(
         image = torch.from_numpy(image)
         keywords = {k: torch.from_numpy(v.copy()) if as_tensor(k, v) else v for k, v in keywords.items()}
     try:
-        result = function(image, **keywords)
+        result = function(image, **given | keywords)
     except Exception as error:  # noqa: BLE001  any other kind of error is the finding
         return {"raised": type(error).__name__, "message": str(error)}
     if must == "equal":
         plain = np.array(image)
-        getattr(oracles, filter_name)(plain.astype(plain.dtype.newbyteorder("="))).assert_matches(
+        getattr(oracles, filter_name)(plain.astype(plain.dtype.newbyteorder("=")), **given).assert_matches(
             np.asarray(result).astype(plain.dtype.newbyteorder("="))
         )
         if result.dtype != plain.dtype:
@@ -261,9 +300,11 @@ def prime(filter_name: str) -> None:
     import imrestore
 
     function = getattr(imrestore, filter_name)
+    given = GIVEN.get(filter_name, {})
     for keywords in ({}, {"mode": "constant"}, {"mode": "constant", "cval": 1}):
-        function(picture(), **keywords)
-    function(picture(), 1)
+        function(picture(), **given | keywords)
+    if not given:
+        function(picture(), 1)
 
 
 def as_tensor(name: str, value: Any) -> bool:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import imrestore
+from tests.calls import FILTERS, public
 from tests.cases import MODES
-from tests.test_layouts import FILTERS, picture
+from tests.test_layouts import picture
 
 da = pytest.importorskip("dask.array")
 
-WINDOWS = {"mean": [3, 8, (1, 6)], "median": [3, 8, (1, 6)], "gaussian": [0.5, 1.7, (0, 1.2)]}
+WINDOWS = {
+    "mean": [3, 8, (1, 6)],
+    "median": [3, 8, (1, 6)],
+    "gaussian": [0.5, 1.7, (0, 1.2)],
+    "nl_means": [1, 4, (0, 3)],
+    "bilateral": [0.5, 1.7, (0, 1.2)],
+}
 CHUNKS = {
     "even": (7, 13),
     "smaller than the halo": (2, 1),
@@ -25,7 +31,7 @@ CHUNKS = {
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", FILTERS)
 def test_chunkings_are_bit_equal_to_the_whole_array(name: str, mode: str, chunks) -> None:
-    function, image = getattr(imrestore, name), picture("float32")
+    function, image = public(name), picture("float32")
     lazy = da.from_array(image, chunks=chunks)
     for window in WINDOWS[name]:
         result = function(lazy, window, mode=mode, cval=5.0)
@@ -45,7 +51,7 @@ def test_nothing_is_computed_before_it_is_asked_for(name: str) -> None:
         return np.ones((5, 5), np.uint8)
 
     lazy = da.map_blocks(block, chunks=((5, 5), (5, 5)), dtype=np.uint8, meta=np.empty((0, 0), np.uint8))
-    result = getattr(imrestore, name)(lazy)
+    result = public(name)(lazy)
     assert touched == []
     np.testing.assert_array_equal(result.compute(scheduler="synchronous"), np.ones((10, 10), np.uint8))
     assert touched
@@ -53,9 +59,9 @@ def test_nothing_is_computed_before_it_is_asked_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_volumes_channels_and_axes(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("uint16", (8, 9, 6))
+    function, image = public(name), picture("uint16", (8, 9, 6))
     lazy = da.from_array(image, chunks=(3, 2, 2))
-    window = 0.8 if name == "gaussian" else 4
+    window = WINDOWS[name][1]
     for keywords in ({}, {"channel_axis": -1}, {"axes": (0, 2)}, {"axes": 1, "mode": "wrap"}, {"channel_axis": 0}):
         result = function(lazy, window, **keywords).compute(scheduler="synchronous")
         np.testing.assert_array_equal(result, function(image, window, **keywords))
@@ -63,7 +69,7 @@ def test_volumes_channels_and_axes(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_not_a_number_keeps_to_its_windows_across_chunks(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32")
+    function, image = public(name), picture("float32")
     image[10, 12] = np.nan
     lazy = da.from_array(image, chunks=(4, 5))
     for policy in ("propagate", "omit"):
@@ -73,7 +79,7 @@ def test_not_a_number_keeps_to_its_windows_across_chunks(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_not_a_number_raises_when_it_is_computed(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32")
+    function, image = public(name), picture("float32")
     image[10, 12] = np.nan
     result = function(da.from_array(image, chunks=(4, 5)), nan_policy="raise")
     with pytest.raises(ValueError, match=r"^image contains NaN"):
@@ -82,7 +88,7 @@ def test_not_a_number_raises_when_it_is_computed(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_masks_are_chunked_with_the_image(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32")
+    function, image = public(name), picture("float32")
     where = image > 0
     expected = function(image, where=where)
     lazy = da.from_array(image, chunks=(5, 6))
@@ -93,7 +99,7 @@ def test_masks_are_chunked_with_the_image(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_threads_of_dask_are_bit_equal(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("uint8", (120, 130))
+    function, image = public(name), picture("uint8", (120, 130))
     result = function(da.from_array(image, chunks=(17, 23)), 2).compute(scheduler="threads", num_workers=8)
     np.testing.assert_array_equal(result, function(image, 2))
 
@@ -114,24 +120,24 @@ def test_threads_of_dask_are_bit_equal(name: str) -> None:
 )
 def test_bad_values_are_refused_at_once(name: str, keywords, argument: str) -> None:
     with pytest.raises((TypeError, ValueError), match=rf"^{argument} "):
-        getattr(imrestore, name)(da.from_array(picture("float32"), chunks=(5, 6)), **keywords)
+        public(name)(da.from_array(picture("float32"), chunks=(5, 6)), **keywords)
 
 
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("dtype", [np.complex64, object, "M8[s]"])
 def test_bad_dtypes_are_refused_at_once(name: str, dtype) -> None:
     with pytest.raises(TypeError, match=r"^image "):
-        getattr(imrestore, name)(da.zeros((9, 9), dtype=dtype, chunks=3))
+        public(name)(da.zeros((9, 9), dtype=dtype, chunks=3))
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_empty_arrays_are_refused_at_once(name: str) -> None:
     with pytest.raises(ValueError, match=r"^image "):
-        getattr(imrestore, name)(da.zeros((0, 9), dtype=np.uint8, chunks=3))
+        public(name)(da.zeros((0, 9), dtype=np.uint8, chunks=3))
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_unknown_chunk_sizes_are_refused(name: str) -> None:
     image = da.from_array(np.arange(20.0), chunks=5)
     with pytest.raises(ValueError, match=r"^image "):
-        getattr(imrestore, name)(image[image > 3])
+        public(name)(image[image > 3])

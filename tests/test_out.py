@@ -7,15 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-import imrestore
 from tests.backends import same_bits
-from tests.test_layouts import FILTERS, LAYOUTS, picture, read_only
+from tests.calls import FILTERS, public
+from tests.test_layouts import LAYOUTS, picture, read_only
 
 
 @pytest.mark.parametrize("layout", [f for f in LAYOUTS if f is not read_only], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", FILTERS)
 def test_out_of_any_layout(name: str, layout: Callable[[np.ndarray], np.ndarray]) -> None:
-    function = getattr(imrestore, name)
+    function = public(name)
     for keywords in ({}, {"axes": 1}, {"where": picture("float32") > 0}):
         out = layout(np.zeros((21, 26), np.float32))
         image = picture("float32").astype(out.dtype)
@@ -28,7 +28,7 @@ def test_out_of_any_layout(name: str, layout: Callable[[np.ndarray], np.ndarray]
 def test_out_writes_only_out(name: str) -> None:
     large = np.full((31, 36), 7, np.uint8)
     image = picture("uint8")
-    getattr(imrestore, name)(image, out=large[5:26, 5:31])
+    public(name)(image, out=large[5:26, 5:31])
     around = large.copy()
     around[5:26, 5:31] = 7
     assert (around == 7).all()
@@ -61,7 +61,7 @@ def overlaps() -> dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]]:
 @pytest.mark.parametrize("pair", overlaps().values(), ids=overlaps())
 @pytest.mark.parametrize("name", FILTERS)
 def test_out_that_overlaps_the_image_is_right(name: str, pair: Callable[[], tuple[np.ndarray, np.ndarray]]) -> None:
-    function = getattr(imrestore, name)
+    function = public(name)
     image, out = pair()
     expected = function(image.copy())
     assert function(image, out=out) is out
@@ -70,7 +70,7 @@ def test_out_that_overlaps_the_image_is_right(name: str, pair: Callable[[], tupl
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_out_that_overlaps_the_mask_is_right(name: str) -> None:
-    function = getattr(imrestore, name)
+    function = public(name)
     image = picture("uint8")
     out = (image > 60).astype(np.uint8)
     where = out.view(bool)
@@ -102,18 +102,18 @@ def test_out_that_overlaps_the_mask_is_right(name: str) -> None:
 )  # fmt: skip
 def test_out_that_cannot_be_written_is_refused(name: str, out, error) -> None:
     with pytest.raises(error, match=r"^out "):
-        getattr(imrestore, name)(picture("float32"), out=out)
+        public(name)(picture("float32"), out=out)
 
 
-@pytest.mark.parametrize("name", ["mean", "gaussian", "median"])
+@pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
 def test_padding_with_any_nan_is_left_out(name: str, kind: type) -> None:
     """A NaN cval under nan_policy='omit' takes no part, whatever type of number says it."""
     image = np.random.default_rng(5).random((9, 11)).astype(np.float32)
-    options = {"sigma": 1.0} if name == "gaussian" else {"size": 3}
-    function = getattr(imrestore, name)
-    expected = function(image, **options, mode="constant", cval=float("nan"), nan_policy="omit")
+    window = 1.0 if name == "gaussian" else 3
+    function = public(name)
+    expected = function(image, window, mode="constant", cval=float("nan"), nan_policy="omit")
     assert np.isfinite(expected).all()
     for _ in range(2):  # the second call may take another way
-        result = function(image, **options, mode="constant", cval=kind("nan"), nan_policy="omit")
+        result = function(image, window, mode="constant", cval=kind("nan"), nan_policy="omit")
         np.testing.assert_array_equal(result, expected)

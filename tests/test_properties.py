@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 import imrestore
 from tests import oracles
 from tests.backends import same_bits
+from tests.calls import FILTERS, JOINT, keywords
 from tests.cases import FLOATS, INTEGERS, MODE_ALIASES, MODES
 
-FILTERS = ("mean", "median", "gaussian")
 # Every window of every dtype is a kernel to compile: few of them where the property is not about dtypes.
 SOME = ("uint8", "int16", "float32")
 MANY = settings(max_examples=2 * settings.default.max_examples)
@@ -55,11 +55,15 @@ def calls(draw: st.DrawFn, name: str, dtypes: tuple[str, ...]) -> tuple[np.ndarr
         keywords["cval"] = draw(outside(image.dtype))
     filtered = draw_axes(draw, image, keywords)
     side = SIDES[filtered]
-    if name == "gaussian":
+    if name in ("gaussian", "bilateral"):
         sigma = st.floats(0, side / 3)
-        keywords["sigma"] = draw(sigma | st.tuples(*[sigma] * filtered))
+        keywords["sigma" if name == "gaussian" else "sigma_space"] = draw(sigma | st.tuples(*[sigma] * filtered))
         keywords |= draw(st.sampled_from([{}, {"radius": side // 2}, {"truncate": 2.0}]))
-    else:
+    if name == "bilateral":
+        keywords["sigma_color"] = draw(st.floats(1e-3, 1e5))
+    elif name == "nl_means":
+        draw_patches(draw, filtered, keywords)
+    elif name != "gaussian":
         one = st.integers(1, side)
         keywords["size"] = draw(one | st.tuples(*[one] * filtered))
     if draw(st.booleans()):
@@ -68,6 +72,15 @@ def calls(draw: st.DrawFn, name: str, dtypes: tuple[str, ...]) -> tuple[np.ndarr
     if name == "median":
         draw_rank(draw, filtered, keywords)
     return image, keywords
+
+
+def draw_patches(draw: st.DrawFn, filtered: int, keywords: dict[str, Any]) -> None:
+    size, distance = st.integers(1, 5), st.integers(0, {1: 20, 2: 4, 3: 2, 4: 1}[filtered])
+    keywords["patch_size"] = draw(size | st.tuples(*[size] * filtered))
+    keywords["patch_distance"] = draw(distance | st.tuples(*[distance] * filtered))
+    keywords["patch_weights"] = draw(st.sampled_from(["uniform", "gaussian"]))
+    keywords["sigma"] = draw(st.sampled_from([0, 0.5, 300.0]) | st.floats(0, 1e3))
+    keywords["h"] = draw(st.sampled_from([1, 200.0]) | st.floats(1e-3, 1e5))
 
 
 def outside(dtype: np.dtype) -> st.SearchStrategy[float]:
@@ -127,6 +140,18 @@ def test_gaussian_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> 
     check("gaussian", *call)
 
 
+@MANY
+@given(call=calls("nl_means", INTEGERS + FLOATS))
+def test_nl_means_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
+    check("nl_means", *call)
+
+
+@MANY
+@given(call=calls("bilateral", INTEGERS + FLOATS))
+def test_bilateral_is_its_definition(call: tuple[np.ndarray, dict[str, Any]]) -> None:
+    check("bilateral", *call)
+
+
 def check(name: str, image: np.ndarray, keywords: dict[str, Any]) -> None:
     before = image.copy()
     result = getattr(imrestore, name)(image, **keywords)
@@ -150,10 +175,9 @@ def test_plain_windows_are_their_definition(image: np.ndarray, wide: int, size: 
         getattr(oracles, name)(image, size, mode=mode).assert_matches(getattr(imrestore, name)(image, size, mode=mode))
     sigma = size / 5
     oracles.gaussian(image, sigma, mode=mode).assert_matches(imrestore.gaussian(image, sigma, mode=mode))
-
-
-def window(name: str, size: int) -> dict[str, Any]:
-    return {"sigma": size / 3} if name == "gaussian" else {"size": size}
+    options: dict[str, Any] = {"h": 50.0, "patch_size": size, "patch_distance": size % 4, "mode": mode}
+    oracles.nl_means(image, 10.0, **options).assert_matches(imrestore.nl_means(image, 10.0, **options))
+    oracles.bilateral(image, 50.0, sigma, mode=mode).assert_matches(imrestore.bilateral(image, 50.0, sigma, mode=mode))
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -161,13 +185,13 @@ def window(name: str, size: int) -> dict[str, Any]:
 def test_turning_the_image_round_turns_the_result(name: str, image: np.ndarray, size: int) -> None:
     """Odd windows are symmetric. Ranks and integer means have one right answer, so it is the same to the bit."""
     function = getattr(imrestore, name)
-    result = function(image, **window(name, size))
+    result = function(image, **keywords(name, size))
     for axis in range(image.ndim):
-        turned = np.flip(function(np.flip(image, axis), **window(name, size)), axis)
+        turned = np.flip(function(np.flip(image, axis), **keywords(name, size)), axis)
         if name == "median" or (name == "mean" and image.dtype.kind != "f"):
             np.testing.assert_array_equal(turned, result)
         else:
-            getattr(oracles, name)(image, **window(name, size)).assert_matches(np.ascontiguousarray(turned))
+            getattr(oracles, name)(image, **keywords(name, size)).assert_matches(np.ascontiguousarray(turned))
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -175,13 +199,12 @@ def test_turning_the_image_round_turns_the_result(name: str, image: np.ndarray, 
 def test_axes_are_all_alike(name: str, image: np.ndarray, sizes: list[int]) -> None:
     function = getattr(imrestore, name)
     sizes = sizes[: image.ndim]
-    parameter = "sigma" if name == "gaussian" else "size"
-    values = [s / 4 for s in sizes] if name == "gaussian" else sizes
-    moved = function(image.T, **{parameter: tuple(values[::-1])}).T
+    upright, turned = keywords(name, tuple(sizes)), keywords(name, tuple(sizes[::-1]))
+    moved = function(image.T, **turned).T
     if name == "median" or (name == "mean" and image.dtype.kind != "f"):
-        np.testing.assert_array_equal(moved, function(image, **{parameter: tuple(values)}))
+        np.testing.assert_array_equal(moved, function(image, **upright))
     else:
-        getattr(oracles, name)(image, **{parameter: tuple(values)}).assert_matches(np.ascontiguousarray(moved))
+        getattr(oracles, name)(image, **upright).assert_matches(np.ascontiguousarray(moved))
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -196,7 +219,7 @@ def test_a_constant_stays_as_it_is(
     name: str, value: int, shape: tuple[int, ...], size: int, mode: str, dtype: str
 ) -> None:
     image = np.full(shape, value, dtype)
-    result = getattr(imrestore, name)(image, **window(name, size), mode=mode, cval=value)
+    result = getattr(imrestore, name)(image, **keywords(name, size), mode=mode, cval=value)
     if name == "gaussian" and np.dtype(dtype).kind == "f":
         np.testing.assert_allclose(result, image, rtol=1e-3 if dtype == "float16" else 1e-6)
     else:
@@ -216,8 +239,8 @@ def test_a_tile_with_its_halo_is_the_whole(name: str, image: np.ndarray, size: i
     row %= len(image)
     halo = 4 * size
     first, last = max(0, row - halo), min(len(image), row + rows + halo)
-    tile = function(image[first:last], **window(name, size))[row - first :][:rows]
-    np.testing.assert_array_equal(tile, function(image, **window(name, size))[row:][:rows])
+    tile = function(image[first:last], **keywords(name, size))[row - first :][:rows]
+    np.testing.assert_array_equal(tile, function(image, **keywords(name, size))[row:][:rows])
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -225,8 +248,9 @@ def test_a_tile_with_its_halo_is_the_whole(name: str, image: np.ndarray, size: i
 def test_a_batch_is_a_loop(name: str, image: np.ndarray, size: int) -> None:
     function = getattr(imrestore, name)
     for axis in range(3):
-        batch = function(image, channel_axis=axis, **window(name, size))
-        loop = [function(np.ascontiguousarray(plane), **window(name, size)) for plane in np.moveaxis(image, axis, 0)]
+        alone = {"axes": [a for a in range(3) if a != axis]} if name in JOINT else {"channel_axis": axis}
+        batch = function(image, **alone, **keywords(name, size))
+        loop = [function(np.ascontiguousarray(plane), **keywords(name, size)) for plane in np.moveaxis(image, axis, 0)]
         np.testing.assert_array_equal(batch, np.stack(loop, axis))
 
 
@@ -234,11 +258,11 @@ def test_a_batch_is_a_loop(name: str, image: np.ndarray, size: int) -> None:
 @given(image=images((*SOME, "int64", "float16"), st.sampled_from([1, 2, 3])), size=st.sampled_from([1, 2, 3, 6]))
 def test_a_mask_of_everything_is_no_mask(name: str, image: np.ndarray, size: int) -> None:
     function = getattr(imrestore, name)
-    whole = function(image, **window(name, size), where=np.ones(image.shape, bool))
-    if name == "gaussian" or (name == "mean" and image.dtype.kind == "f"):
-        getattr(oracles, name)(image, **window(name, size)).assert_matches(whole)
+    whole = function(image, **keywords(name, size), where=np.ones(image.shape, bool))
+    if name in ("gaussian", *JOINT) or (name == "mean" and image.dtype.kind == "f"):
+        getattr(oracles, name)(image, **keywords(name, size)).assert_matches(whole)
     else:
-        np.testing.assert_array_equal(whole, function(image, **window(name, size)))
+        np.testing.assert_array_equal(whole, function(image, **keywords(name, size)))
 
 
 @given(image=images(("uint8", "float32"), st.sampled_from([1, 2, 3])), size=st.sampled_from([2, 3]), data=st.data())

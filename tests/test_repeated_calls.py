@@ -5,28 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import imrestore
 from imrestore.filters import _gaussian, _mean, _median
-from tests import oracles
 from tests.backends import same_bits
-from tests.test_layouts import FILTERS, picture, unaligned
+from tests.calls import FILTERS, oracle, public
+from tests.test_layouts import picture, unaligned
 
 REPLAYS = {"mean": _mean._replays, "median": _median._replays, "gaussian": _gaussian._replays}
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_the_second_call_is_as_right_as_the_first(name: str) -> None:
-    function, oracle = getattr(imrestore, name), getattr(oracles, name)
+    function, definition = public(name), oracle(name)
     for dtype in ("uint8", "uint16", "float32"):
         for turn in range(3):
             image = np.roll(picture(dtype, (40, 70)), turn, 0)
             for window in (1, 3, 5):
-                oracle(image, window).assert_matches(function(image, window))
+                definition(image, window).assert_matches(function(image, window))
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_results_of_repeated_calls_are_apart(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("uint8")
+    function, image = public(name), picture("uint8")
     results = [function(image) for _ in range(4)]
     assert len({result.ctypes.data for result in results}) == 4
     results[0][...] = 0
@@ -36,7 +35,7 @@ def test_results_of_repeated_calls_are_apart(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_nan_policy_raise_looks_at_every_image(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32")
+    function, image = public(name), picture("float32")
     for _ in range(3):
         function(image, nan_policy="raise")
     image[3, 4] = np.nan
@@ -49,7 +48,7 @@ def test_nan_policy_raise_looks_at_every_image(name: str) -> None:
 @pytest.mark.parametrize("name", FILTERS)
 def test_the_same_shape_in_another_form(name: str) -> None:
     """Same shape, strides and dtype, or all but one of them."""
-    function, image = getattr(imrestore, name), picture("float32", (30, 30))
+    function, image = public(name), picture("float32", (30, 30))
     expected = function(image)
     read_only = image.copy()
     read_only.flags.writeable = False
@@ -64,19 +63,19 @@ def test_the_same_shape_in_another_form(name: str) -> None:
 @pytest.mark.parametrize("name", FILTERS)
 def test_values_that_are_equal_but_not_alike(name: str) -> None:
     """1, 1.0 and True are one key of a dict."""
-    function, image = getattr(imrestore, name), picture("uint8")
+    function, image = public(name), picture("uint8")
     for _ in range(2):
         assert same_bits(function(image, mode="constant", cval=1), function(image, mode="constant", cval=1.0))
         assert same_bits(function(image, mode="constant", cval=np.uint8(1)), function(image, mode="constant", cval=1))
         with pytest.raises(TypeError, match=r"^cval "):
             function(image, mode="constant", cval=True)
-        with pytest.raises(TypeError, match=r"^(size|sigma) "):
+        with pytest.raises(TypeError, match=r"^(size|sigma|patch_distance|sigma_space) "):
             function(image, True)
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", REPLAYS)
 def test_what_is_remembered_is_bounded(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32", (9, 9))
+    function, image = public(name), picture("float32", (9, 9))
     for cval in range(600):
         function(image, mode="constant", cval=float(cval))
         function(image, mode="constant", cval=float("nan"))
@@ -86,9 +85,9 @@ def test_what_is_remembered_is_bounded(name: str) -> None:
 @pytest.mark.parametrize("name", FILTERS)
 def test_arguments_that_cannot_be_hashed(name: str) -> None:
     with pytest.raises(TypeError, match=r"^mode "):
-        getattr(imrestore, name)(picture("uint8"), mode=["reflect"])
+        public(name)(picture("uint8"), mode=["reflect"])
     with pytest.raises(TypeError, match=r"^nan_policy "):
-        getattr(imrestore, name)(picture("uint8"), nan_policy={})
+        public(name)(picture("uint8"), nan_policy={})
 
 
 def test_a_filter_inside_a_context_of_its_own() -> None:
@@ -99,6 +98,6 @@ def test_a_filter_inside_a_context_of_its_own() -> None:
     image = picture("float32")
     image[2, 3] = np.nan
     for name in FILTERS:
-        getattr(imrestore, name)(image, nan_policy="omit")
+        public(name)(image, nan_policy="omit")
     assert np.geterr() == state
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002

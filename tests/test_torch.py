@@ -7,7 +7,8 @@ import pytest
 from imrestore_kernels.cpu import _thread_count
 
 import imrestore
-from tests.test_layouts import FILTERS, picture
+from tests.calls import FILTERS, public
+from tests.test_layouts import picture
 
 torch = pytest.importorskip("torch")
 
@@ -17,7 +18,7 @@ DTYPES = ("uint8", "int8", "int16", "uint16", "int32", "int64", "float16", "floa
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tensors_are_filtered_as_arrays(name: str, dtype: str) -> None:
-    function, image = getattr(imrestore, name), picture(dtype)
+    function, image = public(name), picture(dtype)
     tensor = torch.from_numpy(image.copy())
     result = function(tensor)
     assert type(result) is torch.Tensor
@@ -35,7 +36,7 @@ def test_bool_tensors_have_a_median() -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_out_is_written_in_place_without_a_copy(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32")
+    function, image = public(name), picture("float32")
     out = torch.zeros(21, 26)
     memory = out.data_ptr()
     assert function(torch.from_numpy(image), out=out) is out
@@ -55,13 +56,13 @@ def test_the_kernel_reads_the_memory_of_the_tensor(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(imrestore._dispatch, "open_image", spy)
     for name in FILTERS:
-        getattr(imrestore, name)(tensor)
-    assert seen == [tensor.data_ptr()] * 3
+        public(name)(tensor)
+    assert seen == [tensor.data_ptr()] * len(FILTERS)
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_tensors_of_any_strides(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32", (9, 10, 3))
+    function, image = public(name), picture("float32", (9, 10, 3))
     tensor = torch.from_numpy(image.copy())
     for view, plain in (
         (tensor.permute(2, 0, 1), image.transpose(2, 0, 1)),
@@ -76,7 +77,7 @@ def test_tensors_of_any_strides(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_masks_are_tensors_too(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("uint8")
+    function, image = public(name), picture("uint8")
     where = image > 50
     result = function(torch.from_numpy(image.copy()), where=torch.from_numpy(where))
     np.testing.assert_array_equal(result.numpy(), function(image, where=where))
@@ -84,7 +85,7 @@ def test_masks_are_tensors_too(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_tensors_that_require_grad_are_refused(name: str) -> None:
-    function = getattr(imrestore, name)
+    function = public(name)
     with pytest.raises(ValueError, match=r"^image .*detach"):
         function(torch.zeros(9, 9, requires_grad=True))
     with pytest.raises(ValueError, match=r"^image .*detach"):
@@ -108,18 +109,18 @@ def test_tensors_that_require_grad_are_refused(name: str) -> None:
 )
 def test_tensors_without_a_numpy_dtype_are_refused(name: str, make) -> None:
     with pytest.raises(TypeError, match=r"^image "):
-        getattr(imrestore, name)(make())
+        public(name)(make())
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_empty_tensors_are_an_error(name: str) -> None:
     with pytest.raises(ValueError, match=r"^image "):
-        getattr(imrestore, name)(torch.zeros(0, 5))
+        public(name)(torch.zeros(0, 5))
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_mixed_kinds_name_both(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32")
+    function, image = public(name), picture("float32")
     tensor = torch.from_numpy(image.copy())
     for given, keywords, argument in (
         (image, {"out": torch.zeros(21, 26)}, "out"),
@@ -136,12 +137,12 @@ def test_mixed_kinds_name_both(name: str) -> None:
 @pytest.mark.parametrize("name", FILTERS)
 def test_out_that_overlaps_its_own_elements_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^out "):
-        getattr(imrestore, name)(torch.zeros(9, 9), out=torch.zeros(9).expand(9, 9))
+        public(name)(torch.zeros(9, 9), out=torch.zeros(9).expand(9, 9))
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_negated_views_are_read_as_they_are_seen(name: str) -> None:
-    function, image = getattr(imrestore, name), picture("float32")
+    function, image = public(name), picture("float32")
     tensor = torch._neg_view(torch.from_numpy(image.copy()))
     np.testing.assert_array_equal(function(tensor).numpy(), function(-image))
 

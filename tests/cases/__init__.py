@@ -32,7 +32,8 @@ FOOTPRINTS = {
 class Case:
     """One call of one filter.
 
-    ``pixels`` names a maker in `PIXELS`, ``where`` one in `WHERE`; a string as ``footprint`` names one of `FOOTPRINTS`.
+    ``pixels`` names a maker in `PIXELS`, ``where`` one in `WHERE`; a string as ``footprint`` names one of `FOOTPRINTS`. ``guide`` is
+    a second image by its shape, dtype and maker.
     """
 
     filter: str
@@ -43,6 +44,7 @@ class Case:
     pixels: str = "noise"
     where: str | None = None
     slow: bool = False
+    guide: tuple[tuple[int, ...], str, str] | None = None
 
     @property
     def id(self) -> str:
@@ -59,6 +61,9 @@ class Case:
         keywords = dict(self.params)
         if isinstance(keywords.get("footprint"), str):
             keywords["footprint"] = np.array(FOOTPRINTS[keywords["footprint"]], bool)
+        if self.guide is not None:
+            shape, dtype, pixels = self.guide
+            keywords["guide"] = PIXELS[pixels](np.random.default_rng(zlib.crc32(self.name.encode())), shape, np.dtype(dtype))
         if self.where is not None:
             keywords["where"] = WHERE[self.where](self.rng(), self.shape)
         return keywords
@@ -164,6 +169,6 @@ def compact(value: Any) -> str:
 
 
 def all_cases() -> tuple[Case, ...]:
-    from tests.cases import gaussian, mean, median
+    from tests.cases import bilateral, gaussian, guided, mean, median, nl_means
 
-    return mean.CASES + median.CASES + gaussian.CASES
+    return mean.CASES + median.CASES + gaussian.CASES + nl_means.CASES + bilateral.CASES + guided.CASES

@@ -252,7 +252,8 @@ define i32 @trampoline(ptr %function, ptr %slots, i64 %start, i64 %stop) {{
 }}
 """
 
-    return machine_code("-".join(("trampoline", *arguments)), source, "trampoline")[0]
+    letters = {"ptr": "p", "i64": "l", "double": "d", "float": "f"}  # file names may not be longer than 255 letters
+    return machine_code("trampoline-" + "".join(letters.get(a, f"-{a}-") for a in arguments), source, "trampoline")[0]
 
 
 class NativeKernel(NamedTuple):

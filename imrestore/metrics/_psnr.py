@@ -1,0 +1,171 @@
+"""Mean squared error and peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from imrestore.metrics import _pair
+
+
+def mse(image: Any, reference: Any, *, where: Any = None, nan_policy: str = "propagate") -> float:
+    """Mean squared error.
+
+    Parameters
+    ----------
+    image, reference : array
+        Of one shape, of any number of axes; int8 to int64, uint8 to uint64, float16, float32 or float64. NumPy arrays (or
+        nested lists) and torch CPU tensors are compared on the CPU, CuPy arrays and torch CUDA tensors on their GPU. Any
+        layout; they are not changed. Two dtypes are brought to the one that NumPy promotes them to.
+    where : bool array, optional
+        Broadcast to the images' shape: only True samples count.
+    nan_policy : {'propagate', 'omit', 'raise'}, default: 'propagate'
+        A NaN in either image makes the result NaN; or its sample does not count; or it raises.
+
+    Returns
+    -------
+    float
+        In squared units of the images. NaN if no sample counts.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of a type that cannot be meant, an image is complex, boolean, masked, a matrix or a dask array, or
+        the two (or `where`) are of different kinds or on different devices.
+    ValueError
+        If the shapes differ, an axis has no pixel, or there is a NaN under ``nan_policy='raise'``.
+
+    See Also
+    --------
+    psnr : the same on a logarithmic scale.
+
+    Notes
+    -----
+    Integers are summed exactly, whatever their size, and divided once. Floats are subtracted and summed in float64 in a fixed
+    order: the same bits for every number of threads. One pass; nothing as large as an image is allocated but for `where`,
+    ``nan_policy='omit'``, two dtypes, and images that do not lie in memory row after row.
+
+    Examples
+    --------
+    >>> import numpy, imrestore
+    >>> reference = numpy.zeros((4, 4), numpy.uint8)
+    >>> imrestore.metrics.mse(reference + 3, reference)
+    9.0
+    """
+    options = {"data_range": None, "protocol": None, "crop": 0, "channel_axis": None, "where": where, "nan_policy": nan_policy}
+    with _pair.opened(image, reference, **options, ranged=False) as pair:
+        return _mean_square(pair)
+
+
+def psnr(
+    image: Any,
+    reference: Any,
+    *,
+    data_range: float | None = None,
+    protocol: str | None = None,
+    crop: int = 0,
+    channel_axis: int | None = None,
+    where: Any = None,
+    nan_policy: str = "propagate",
+) -> float:
+    """Peak signal-to-noise ratio in decibels.
+
+    Parameters
+    ----------
+    image, reference : array
+        Of one shape, of any number of axes; int8 to int64, uint8 to uint64, float16, float32 or float64. NumPy arrays (or
+        nested lists) and torch CPU tensors are compared on the CPU, CuPy arrays and torch CUDA tensors on their GPU. Any
+        layout; they are not changed. Two dtypes are brought to the one that NumPy promotes them to.
+    data_range : float, optional
+        Distance of the smallest and the largest value an image may have, > 0: the peak. By default that of the dtype, 255 for
+        uint8 and int8, 65535 for uint16 and int16; for floats, larger integers and two dtypes it must be given. Under a
+        protocol it is the value that level 255 is written as, in all images but those in uint8: by default 65535 in uint16.
+    protocol : {'gray', 'rgb', 'y-sr'}, optional
+        The convention of a published table, see Notes.
+    crop : int, default: 0
+        Pixels left out at every border; under 'y-sr' the scale of the super-resolution, which must be given.
+    channel_axis : int, optional
+        Axis of the colours. It is not cropped, and 'rgb' and 'y-sr' find red, green and blue along it.
+    where : bool array, optional
+        Broadcast to the images' shape: only True samples count (of a luma those whose three colours are True).
+    nan_policy : {'propagate', 'omit', 'raise'}, default: 'propagate'
+        A NaN in either image makes the result NaN; or its sample does not count; or it raises.
+
+    Returns
+    -------
+    float
+        ``10 log10(data_range**2 / mse)``: infinity for equal images, NaN if no sample counts.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of a type that cannot be meant, an image is complex, boolean, masked, a matrix or a dask array, or
+        the two (or `where`) are of different kinds or on different devices.
+    ValueError
+        If the shapes differ, an axis has no pixel, `crop` leaves none, `data_range` is missing or out of range, the images do
+        not suit the protocol, or there is a NaN under ``nan_policy='raise'``.
+
+    See Also
+    --------
+    ssim : closer to what people see.
+    mse : the mean squared error itself.
+
+    Notes
+    -----
+    Without a protocol the images are compared as they are, all colours together. The protocols bring both to 8 bits first,
+    clipped and rounded half to even, with a peak of 255:
+
+    - 'gray': denoising of grey images (BM3D, DnCNN, FFDNet), no border.
+    - 'rgb': denoising of colour images, one mean over all three channels, no border.
+    - 'y-sr': super-resolution (SRCNN, EDSR, SwinIR). The luma of BT.601 in the studio range, 16 + 65.481 R + 128.553 G +
+      24.966 B for R, G and B from 0 to 1, rounded to whole levels as MATLAB's rgb2ycbcr does with uint8; `crop` pixels of
+      every border are left out. An image without `channel_axis` is taken as its own luma.
+
+    Integers are summed exactly, floats in float64 in a fixed order: the same bits for every number of threads.
+
+    Examples
+    --------
+    >>> import numpy, imrestore
+    >>> reference = numpy.full((8, 8), 100, numpy.uint8)
+    >>> round(imrestore.metrics.psnr(reference + 5, reference), 3)
+    34.151
+    >>> imrestore.metrics.psnr(reference / 255, reference, data_range=1, protocol="gray")
+    inf
+    """
+    with _pair.opened(
+        image,
+        reference,
+        data_range=data_range,
+        protocol=protocol,
+        crop=crop,
+        channel_axis=channel_axis,
+        where=where,
+        nan_policy=nan_policy,
+    ) as pair:
+        error = _mean_square(pair)
+    if error == 0:
+        return math.inf
+    # The logarithm of the range before its square: it may be too large for a float.
+    return 20 * math.log10(pair.data_range) - 10 * math.log10(error)
+
+
+def _mean_square(pair: _pair.Pair) -> float:
+    xp = pair.xp
+    first, second = (array.reshape(-1) if pair.where is None else array[pair.where] for array in (pair.image, pair.reference))
+    if first.size == 0:
+        return math.nan
+    if pair.device == "cpu":
+        from imrestore_kernels.cpu.metrics import squared_error
+    else:
+        from imrestore_kernels.cuda.metrics import squared_error
+    first, second = (xp.ascontiguousarray(array) for array in (first, second))
+    floats = first.dtype.kind == "f"
+    total = xp.empty(1, np.float64) if floats else xp.empty(4, np.uint64)
+    squared_error(first, second, total)
+    digits = total.tolist()
+    if floats:
+        return float(digits[0] / first.size)
+    # Whole numbers of any length, divided once and rounded once.
+    return float(sum(digit << 32 * place for place, digit in enumerate(digits)) / first.size)

@@ -1,0 +1,141 @@
+"""From an image and its weights to the similarity program: units, precision, and what is not finite."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from imrestore_kernels.borders import CONSTANT
+from imrestore_kernels.cpu._bands import numbers, similarity_kernel
+from imrestore_kernels.cpu._pool import run_rows
+from imrestore_kernels.cpu._separable import separable_sum
+from imrestore_kernels.cpu._similarity import Patch, lanes
+
+Array = np.ndarray[Any, Any]
+
+LOG2_E = math.log2(math.e)
+
+#: Nanoseconds of one core for a vector and one shift, about.
+_WORK = 4.0
+
+
+def as_volumes(shape: tuple[int, ...], reach: tuple[int, ...]) -> tuple[tuple[int, int, int, int, int], tuple[int, int, int]]:
+    """One to three filtered axes as (outer, depth, height, width, channels) and the reach along the middle three."""
+    outer, *spatial, channels = shape
+    if len(spatial) == 1:  # every row by itself
+        return (1, 1, outer, spatial[0], channels), (0, 0, *reach)
+    if len(spatial) == 2:
+        return (outer, 1, spatial[0], spatial[1], channels), (0, *reach)
+    return (outer, spatial[0], spatial[1], spatial[2], channels), (reach[0], reach[1], reach[2])
+
+
+def compute_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """float32 where its 24 bits are more than the image has."""
+    return np.dtype(np.float32 if dtype.itemsize <= 2 or dtype == np.float32 else np.float64)
+
+
+def means(
+    src: Array,
+    dst: Array,
+    shape: tuple[int, int, int, int, int],
+    patch: Patch,
+    plane_weights: Array,
+    reach: tuple[int, int, int],
+    unit: float,
+    norm: float,
+    spatial: Array,
+    mode: int,
+    cval: float | int,
+) -> None:
+    """Weighted means with weights ``2 ** min(T - norm D / unit**2, 0)``.
+
+    Parameters
+    ----------
+    src, dst : array
+        Image and result.
+    shape : tuple of int
+        Their shape as (outer, depth, height, width, channels).
+    patch : Patch
+        How squared differences are summed to D.
+    plane_weights : array
+        Weight of each plane of a patch and each channel in D.
+    reach : tuple of int
+        Largest shift along depth, height and width.
+    unit : float
+        What differences are compared with, in the image's units.
+    norm : float
+        Factor of D.
+    spatial : array
+        For each axis 2 reach + 1 numbers that add up to T.
+    mode, cval : object
+        Border.
+    """
+    if src.dtype == np.float16:
+        wide = np.empty(src.shape, np.float32)
+        means(src.astype(np.float32), wide, shape, patch, plane_weights, reach, unit, norm, spatial, mode, cval)
+        with np.errstate(all="ignore"):
+            dst[...] = wide
+        return
+    if src.dtype.kind != "f":
+        largest = float(np.iinfo(src.dtype).max) + 1.0
+    else:
+        largest = max(abs(float(src.min())), abs(float(src.max())))
+        if not (math.isfinite(largest) and (mode != CONSTANT or math.isfinite(cval))):
+            good = np.isfinite(src)
+            clean = np.where(good, src, 0).astype(src.dtype)
+            inside = cval if math.isfinite(cval) else 0.0
+            means(clean, dst, shape, patch, plane_weights, reach, unit, norm, spatial, mode, inside)
+            sizes = (patch_depth(patch, plane_weights), patch.down.size, patch.along.size)
+            dst[poisoned(~good, shape, reach, sizes, mode, not math.isfinite(cval))] = np.nan
+            return
+    compute = compute_type(src.dtype)
+    outer, depth, height, width, channels = shape
+    table = numbers((depth, height, width), channels, patch, patch_depth(patch, plane_weights), reach, compute)
+    exponent = scale_exponent(unit, max(largest, abs(float(cval)) if mode == CONSTANT else 0.0), compute)
+    unit = math.ldexp(unit, exponent)
+    k = min(norm / unit / unit, float(np.finfo(compute).max))
+    scale, unscale = (compute.type(math.ldexp(1.0, e)) for e in (exponent, -exponent))
+    kernel = similarity_kernel(src.dtype, compute)
+    rows = outer * depth * height
+    pair = (src.reshape(rows, width * channels), dst.reshape(rows, width * channels))
+    shifts = math.prod(2 * r + 1 for r in reach)
+    work = rows * (width / lanes(compute) + 8) * shifts * _WORK * (1 + plane_weights.size / 4)
+    args = (*pair, table, spatial, plane_weights.astype(compute), 0.0, compute.type(k), scale, unscale, src.dtype.type(cval), mode)
+    run_rows(kernel, args, rows, work, min(16, height))
+
+
+def patch_depth(patch: Patch, plane_weights: Array) -> int:
+    """Planes of a patch, channels not counted."""
+    return plane_weights.size // patch.channels
+
+
+def scale_exponent(unit: float, largest: float, compute: np.dtype[Any]) -> int:
+    """Power of two that brings differences near one: their squares then neither vanish (an image may be 1e-25 high) nor are lost.
+
+    Where all differences are so small that every weight is 1, it is the values that are brought near one. No value may become
+    infinite. Where that needs a smaller power, differences are so large that weights are 0 anyway.
+    """
+    limits = np.finfo(compute)
+    near = math.frexp(unit)[1]
+    if 0 < largest < math.ldexp(unit, -30):
+        near = math.frexp(largest)[1]
+    exponent = max(min(-near, limits.maxexp - 4), limits.minexp + 4)
+    return min(exponent, limits.maxexp - 2 - math.frexp(largest)[1])
+
+
+def poisoned(
+    bad: Array, shape: tuple[int, ...], reach: tuple[int, ...], sizes: tuple[int, ...], mode: int, outside: bool
+) -> Array:
+    """Pixels that look at a bad one, in the shape of ``bad``: all within the reach of the shifts and the patches."""
+    counts = bad.reshape(shape).any(axis=-1, keepdims=True).astype(np.int64)
+    windows = tuple(_window(r, s) for r, s in zip(reach, sizes, strict=True))
+    found: Array = separable_sum(counts, windows, mode, np.int64(outside)) > 0
+    return np.broadcast_to(found, shape).reshape(bad.shape)
+
+
+def _window(reach: int, size: int) -> Array:
+    """Ones over all samples from ``-reach - size // 2`` on, in the middle of an odd number of them."""
+    before, after = reach + size // 2, reach + size - 1 - size // 2
+    return np.array([0] * (max(before, after) - before) + [1] * (before + 1 + after) + [0] * (max(before, after) - after))

@@ -1,0 +1,41 @@
+"""Bilateral filter, on the CPU: the similarity program with patches of one pixel and weights that also fall off with distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from imrestore_kernels.cpu._masked_similarity import Weights, masked_means
+from imrestore_kernels.cpu._similarity import Patch, Sums
+from imrestore_kernels.cpu._similarity_rows import LOG2_E, as_volumes, means
+
+Array = np.ndarray[Any, Any]
+
+
+def bilateral(
+    src: Array,
+    dst: Array,
+    sigma_color: float,
+    sigma_space: tuple[float, ...],
+    radii: tuple[int, ...],
+    mode: int,
+    cval: float | int,
+    where: Array | None = None,
+    pad_counts: bool = True,
+) -> None:
+    """Mean of the samples that are near and of like value; the contract is in ``kernels/README.md``."""
+    # An axis with sigma 0 has weight in the middle only.
+    shape, reach = as_volumes(src.shape, tuple(r if s > 0 else 0 for s, r in zip(sigma_space, radii, strict=True)))
+    sigmas = (1.0,) * (3 - len(sigma_space)) + sigma_space
+    with np.errstate(over="ignore", under="ignore"):  # a sigma so small that neighbours weigh nothing, or so large that all do
+        falls = [-0.5 * LOG2_E * (np.arange(-r, r + 1) / (s or 1.0)) ** 2 for s, r in zip(sigmas, reach, strict=True)]
+    spatial = np.maximum(np.concatenate(falls), -1e300)
+    one = np.ones(1)
+    if where is not None:
+        weights = Weights((one, one, one), reach, 0.5 * LOG2_E, sigma_color, 0.0, False, spatial)
+        masked_means(src, dst, shape, weights, mode, cval, where, pad_counts)
+        return
+    channels = shape[-1]
+    patch = Patch(Sums(1), Sums(1), channels > 1, channels)
+    means(src, dst, shape, patch, np.ones(channels), reach, sigma_color, 0.5 * LOG2_E, spatial, mode, cval)

@@ -1,0 +1,105 @@
+// Bilateral filter (Tomasi, Manduchi, "Bilateral filtering for gray and color images", ICCV 1998): the mean of the pixels
+// around, weighted by how near they are and how alike.
+//
+// Macros: T element; either TILE and those of similarity.cuh with COLUMNS 1, or GATHER and WHERE 0/1 (pixels may be left
+// out).
+#ifdef TILE
+#define WHERE 0
+#endif
+#include "similarity.cuh"
+
+#ifdef TILE
+// A thread makes ROWS pixels of one column, all of them from the same shift at a time: both parts of the exponent become
+// the argument of one exponential.
+extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
+    bilateral_tile(const T* __restrict__ src, T* __restrict__ dst, long long outer, long long height, long long width,
+                   double sigma_color, double space_y, double space_x, int radius_y, int radius_x, int mode,
+                   unsigned long long cval_bits) {
+    SHARED_MEMORY(memory);
+    Real* const tile = reinterpret_cast<Real*>(memory);
+    const Picture picture = {outer, height, width, mode, from_bits<T>(cval_bits)};
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    for_every_tile<WARPS * ROWS, 32>(picture, [&](long long plane, long long y0, long long x0) {
+        const TileBox box = {y0 - radius_y, x0 - radius_x, WARPS * ROWS + 2 * radius_y, 32 + 2 * radius_x};
+        TileVote* const votes = reinterpret_cast<TileVote*>(tile + (CHANNELS * box.plane() + 1) / 2 * 2);
+        bool spoiled;
+        const Scale scale = load_tile(src + plane, picture, box, sigma_color, tile, votes, spoiled);
+        const long long top = y0 + warp * ROWS, x = x0 + lane;
+        if (top >= height || x >= width) return;
+        const Real per_square = scale.per_square(sigma_color, 2);
+        const Real per_step_y = Real(space_y), per_step_x = Real(space_x);
+        const Real* const corner = tile + warp * ROWS * PITCH + lane;
+        Real own[CHANNELS][ROWS], weights[ROWS] = {}, sums[CHANNELS][ROWS] = {};
+#pragma unroll
+        for (int c = 0; c < CHANNELS; ++c)
+#pragma unroll
+            for (int r = 0; r < ROWS; ++r) own[c][r] = corner[c * box.plane() + (r + radius_y) * PITCH + radius_x];
+        for (int i = 0; i <= 2 * radius_y; ++i) {
+            const Real step_y = Real(i - radius_y), far_y = -(step_y * step_y * per_step_y);
+            Real step_x = Real(-radius_x);
+#pragma unroll 4
+            for (int j = 0; j <= 2 * radius_x; ++j) {
+                const Real far = fused(-(step_x * step_x), per_step_x, far_y);
+                step_x += 1;
+#pragma unroll
+                for (int r = 0; r < ROWS; ++r) {
+                    Real squares, d[CHANNELS];
+#pragma unroll
+                    for (int c = 0; c < CHANNELS; ++c) {
+                        d[c] = own[c][r] - corner[c * box.plane() + (i + r) * PITCH + j];
+                        squares = c ? fused(d[c], d[c], squares) : d[c] * d[c];
+                    }
+                    const Real w = exp2_of(fused(-per_square, squares, far));
+                    weights[r] += w;
+#pragma unroll
+                    for (int c = 0; c < CHANNELS; ++c) sums[c][r] = fused(w, d[c], sums[c][r]);
+                }
+            }
+        }
+        const int reach[] = {radius_y, radius_x};
+        const double unscale = power_of_two(-scale.exponent);
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) {
+            if (top + r >= height) continue;
+            const bool nothing = spoiled && is_spoiled(src + plane, picture, top + r, x, reach, reach);
+            T* const target = dst + plane + ((top + r) * width + x) * CHANNELS;
+#pragma unroll
+            for (int c = 0; c < CHANNELS; ++c)
+                target[c] = nothing ? Type<T>::nothing() : pixel_of(own[c][r], sums[c][r], weights[r], unscale);
+        }
+    });
+}
+#endif
+
+#ifdef GATHER
+extern "C" __global__ void __launch_bounds__(256, 1)
+    bilateral_gather(VOLUME_ARGUMENTS, int radius_0, int radius_1, int radius_2, int radius_3, double space_0,
+                     double space_1, double space_2, double space_3, double unit, double per_square) {
+    const Volume volume = VOLUME;
+    const int reach[4] = {radius_0, radius_1, radius_2, radius_3};
+    for_every_chunk(volume, [&](const Position& p, long long at, int first_channel) {
+        const bool spoiled = is_spoiled(volume, p, reach, reach);
+        ChunkMeans means(volume, p, first_channel);
+        const long long own = volume.pixel(volume.row(p.i[0], p.i[1], p.i[2]), p.i[3]);
+        const auto add = [&](int s, int t, int u, int v) {
+            const long long row = volume.row(p.i[0] + s, p.i[1] + t, p.i[2] + u);
+            const long long other = volume.pixel(row, p.i[3] + v);
+            double squares = 0;
+            for (int n = 0; n < volume.channels; ++n) {
+                if (!volume.valid(p.volume, own, n) || !volume.valid(p.volume, other, n)) continue;
+                const double d = (volume.value(p.volume, own, n) - volume.value(p.volume, other, n)) * unit;
+                squares = fma(d, d, squares);
+            }
+            const double far = double(s) * s * space_0 + double(t) * t * space_1 + double(u) * u * space_2 +
+                               double(v) * v * space_3;
+            means.add(volume, p, other, -fmin(fma(squares, per_square, far), 1e300));
+        };
+        if (!spoiled)
+            for (int s = -radius_0; s <= radius_0; ++s)
+                for (int t = -radius_1; t <= radius_1; ++t)
+                    for (int u = -radius_2; u <= radius_2; ++u)
+                        for (int v = -radius_3; v <= radius_3; ++v) add(s, t, u, v);
+        means.store_to(dst + at, spoiled);
+    });
+}
+#endif

@@ -1,0 +1,285 @@
+// Non-local means (Buades, Coll, Morel, "A non-local algorithm for image denoising", CVPR 2005): the mean of the pixels
+// around, weighted by how alike the patches around them are, exp(-max(D - 2 sigma^2, 0) / h^2).
+//
+// Macros: T element; either TILE and those of similarity.cuh, SIZE_Y, SIZE_X of the patch, UNIFORM 0/1 (all weights of the
+// patch alike), or GATHER and WHERE 0/1 (pixels may be left out).
+#ifdef TILE
+#define WHERE 0
+#endif
+#include "similarity.cuh"
+
+#ifdef TILE
+// A warp makes ROWS rows of the picture. A lane owns COLUMNS columns side by side: for every shift it squares the
+// differences in each of them over ROWS + SIZE_Y - 1 rows, adds them up to ROWS sums a column, and takes the sums of the
+// columns its patches reach beyond its own from the lanes next to it. The first and last lanes only serve those.
+constexpr int BEFORE_Y = SIZE_Y / 2, BEFORE_X = SIZE_X / 2, AFTER_X = SIZE_X - 1 - BEFORE_X;
+constexpr int LEFT = (BEFORE_X + COLUMNS - 1) / COLUMNS, RIGHT = (AFTER_X + COLUMNS - 1) / COLUMNS;
+constexpr int TILE_Y = WARPS * ROWS, TILE_X = (32 - LEFT - RIGHT) * COLUMNS;
+constexpr int SPAN = ROWS + SIZE_Y - 1;
+
+// Sums of SIZE neighbours by doubling (7 = 1 + 2 + 4), all made in the same order: a sum depends on nothing but its own
+// samples. One that runs along would carry its rounding errors with it.
+template <int SIZE, int COUNT>
+__device__ __forceinline__ void box_sums(const Real* v, Real* sums) {
+    constexpr int LENGTH = COUNT + SIZE - 1;
+    Real level[LENGTH];  // sums of 1, 2, 4 ... neighbours; what nobody needs is never made
+#pragma unroll
+    for (int i = 0; i < LENGTH; ++i) level[i] = v[i];
+#pragma unroll
+    for (int width = 1; width <= SIZE; width *= 2) {
+        const int before = SIZE & (width - 1);
+#pragma unroll
+        for (int i = 0; i < COUNT; ++i)
+            if (SIZE & width) sums[i] = before ? sums[i] + level[i + before] : level[i];
+#pragma unroll
+        for (int i = 0; i + width < LENGTH; ++i) level[i] += level[i + width];
+    }
+}
+
+// Weights of one axis of the patch, in registers.
+template <int SIZE>
+struct Patch {
+#if UNIFORM
+    __device__ __forceinline__ explicit Patch(const double*) {}
+#else
+    Real weights[SIZE];
+    __device__ __forceinline__ explicit Patch(const double* table) {
+#pragma unroll
+        for (int k = 0; k < SIZE; ++k) weights[k] = Real(table[k]);
+    }
+#endif
+
+    template <int COUNT>
+    __device__ __forceinline__ void sums(const Real* v, Real* result) const {
+#if UNIFORM
+        box_sums<SIZE, COUNT>(v, result);
+#else
+#pragma unroll
+        for (int i = 0; i < COUNT; ++i) {
+            result[i] = weights[0] * v[i];
+#pragma unroll
+            for (int k = 1; k < SIZE; ++k) result[i] = fused(weights[k], v[i + k], result[i]);
+        }
+#endif
+    }
+};
+
+// The samples that a thread compares all others with: in registers where there are few.
+struct OwnSamples {
+    static constexpr int COUNT = CHANNELS * COLUMNS * SPAN;
+    static constexpr bool KEPT = COUNT * sizeof(Real) <= 64 * 4;
+    const Real* tile;
+    int first, plane;
+    Real kept[KEPT ? COUNT : 1];
+
+    __device__ __forceinline__ OwnSamples(const Real* t, int f, int p) : tile(t), first(f), plane(p) {
+        if (KEPT)
+#pragma unroll
+            for (int k = 0; k < COUNT; ++k) kept[k] = load(k / SPAN / COLUMNS, k / SPAN % COLUMNS, k % SPAN);
+    }
+    __device__ __forceinline__ Real load(int channel, int column, int row) const {
+        return tile[channel * plane + first + column * (PITCH / COLUMNS) + row * PITCH];
+    }
+    __device__ __forceinline__ Real operator()(int channel, int column, int row) const {
+        return KEPT ? kept[(channel * COLUMNS + column) * SPAN + row] : load(channel, column, row);
+    }
+};
+
+// Weighted sums of the differences u(p) - u(q) for the ROWS x COLUMNS pixels of a thread, in runs: hundreds of float32
+// additions of like numbers to one sum would go beyond the contract's 2e-6.
+struct Sums {
+    Real weights[COLUMNS][ROWS], values[CHANNELS][COLUMNS][ROWS];
+
+    __device__ __forceinline__ void clear() {
+#pragma unroll
+        for (int j = 0; j < COLUMNS; ++j)
+#pragma unroll
+            for (int r = 0; r < ROWS; ++r) {
+                weights[j][r] = 0;
+#pragma unroll
+                for (int c = 0; c < CHANNELS; ++c) values[c][j][r] = 0;
+            }
+    }
+
+    __device__ __forceinline__ void take(Sums& run) {
+#pragma unroll
+        for (int j = 0; j < COLUMNS; ++j)
+#pragma unroll
+            for (int r = 0; r < ROWS; ++r) {
+                weights[j][r] += run.weights[j][r];
+#pragma unroll
+                for (int c = 0; c < CHANNELS; ++c) values[c][j][r] += run.values[c][j][r];
+            }
+        run.clear();
+    }
+};
+
+struct Comparison {
+    const OwnSamples& own;
+    const Patch<SIZE_Y>& vertical;
+    const Patch<SIZE_X>& horizontal;
+    Real per_square, free;  // the exponent of two is min(free - per_square * sum of squares, 0)
+
+    __device__ __forceinline__ Real difference(int channel, int column, int row, int other) const {
+        return own(channel, column, row) - own.tile[channel * own.plane + other + row * PITCH];
+    }
+
+    // All pixels of the thread and the ones that lie at the same shift from them: column j of those is at others[j].
+    __device__ __forceinline__ void add_to(Sums& run, const int (&others)[COLUMNS]) const {
+        const int lane = threadIdx.x % 32;
+        Real columns[COLUMNS][ROWS], centres[COLUMNS][ROWS];
+#pragma unroll
+        for (int j = 0; j < COLUMNS; ++j) {
+            Real squares[SPAN];
+#pragma unroll
+            for (int i = 0; i < SPAN; ++i)
+#pragma unroll
+                for (int c = 0; c < CHANNELS; ++c) {
+                    const Real d = difference(c, j, i, others[j]);
+                    squares[i] = c ? fused(d, d, squares[i]) : product(d, d);
+                    if (CHANNELS == 1 && i >= BEFORE_Y && i < BEFORE_Y + ROWS) centres[j][i - BEFORE_Y] = d;
+                }
+            vertical.template sums<ROWS>(squares, columns[j]);
+        }
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) {
+            Real line[COLUMNS + SIZE_X - 1], patches[COLUMNS];
+#pragma unroll
+            for (int k = 0; k < COLUMNS + SIZE_X - 1; ++k) {
+                const int from = k - BEFORE_X + LEFT * COLUMNS, lanes_on = from / COLUMNS - LEFT;
+                const Real mine = columns[from % COLUMNS][r];
+                line[k] = lanes_on ? __shfl_sync(0xffffffffu, mine, (lane + lanes_on) & 31) : mine;
+            }
+            horizontal.template sums<COLUMNS>(line, patches);
+#pragma unroll
+            for (int j = 0; j < COLUMNS; ++j) {
+                const Real w = exp2_of(smaller(fused(-per_square, patches[j], free), Real(0)));
+                run.weights[j][r] += w;
+#pragma unroll
+                for (int c = 0; c < CHANNELS; ++c) {
+                    const Real d = CHANNELS == 1 ? centres[j][r] : difference(c, j, r + BEFORE_Y, others[j]);
+                    run.values[c][j][r] = fused(w, d, run.values[c][j][r]);
+                }
+            }
+        }
+    }
+};
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
+    nl_means_tile(const T* __restrict__ src, T* __restrict__ dst, const double* __restrict__ patch_y,
+                  const double* __restrict__ patch_x, long long outer, long long height, long long width, double sigma,
+                  double h, int distance_y, int distance_x, int run_length, int mode, unsigned long long cval_bits) {
+    SHARED_MEMORY(memory);
+    Real* const tile = reinterpret_cast<Real*>(memory);
+    const Picture picture = {outer, height, width, mode, from_bits<T>(cval_bits)};
+    const Patch<SIZE_Y> vertical(patch_y);
+    const Patch<SIZE_X> horizontal(patch_x);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const int margin = (distance_x + COLUMNS - 1) / COLUMNS;  // in lanes: a lane's own columns begin at a multiple of COLUMNS
+    for_every_tile<TILE_Y, TILE_X>(picture, [&](long long plane, long long y0, long long x0) {
+        const TileBox box = {y0 - BEFORE_Y - distance_y, x0 - (LEFT + margin) * COLUMNS,
+                             TILE_Y + SIZE_Y - 1 + 2 * distance_y, (32 + 2 * margin) * COLUMNS};
+        TileVote* const votes = reinterpret_cast<TileVote*>(tile + (CHANNELS * box.plane() + 1) / 2 * 2);
+        bool spoiled;
+        const Scale scale = load_tile(src + plane, picture, box, h, tile, votes, spoiled);
+        const long long top = y0 + warp * ROWS, left = x0 + (lane - LEFT) * COLUMNS;
+        if (top >= height) return;
+        const int row = warp * ROWS * PITCH + lane;
+        const OwnSamples own(tile, row + distance_y * PITCH + margin, box.plane());
+        const Comparison comparison = {own, vertical, horizontal,
+                                       scale.per_square(h, (UNIFORM ? SIZE_Y * SIZE_X : 1) * CHANNELS),
+                                       Real(2 * LOG2_E * (sigma / h) * (sigma / h))};
+        Sums total, run;
+        total.clear();
+        run.clear();
+        int left_in_run = run_length;
+        for (int x = margin * COLUMNS - distance_x; x <= margin * COLUMNS + distance_x; ++x) {
+            int others[COLUMNS];
+#pragma unroll
+            for (int j = 0; j < COLUMNS; ++j) others[j] = row + slot(x + j);
+            for (int y = 0; y <= 2 * distance_y; ++y) {
+                comparison.add_to(run, others);
+#pragma unroll
+                for (int j = 0; j < COLUMNS; ++j) others[j] += PITCH;
+                if (--left_in_run) continue;
+                total.take(run);
+                left_in_run = run_length;
+            }
+        }
+        total.take(run);
+        if (lane < LEFT || lane >= 32 - RIGHT) return;
+        const int before[] = {BEFORE_Y + distance_y, BEFORE_X + distance_x};
+        const int after[] = {SIZE_Y - 1 - BEFORE_Y + distance_y, AFTER_X + distance_x};
+        const double unscale = power_of_two(-scale.exponent);
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r)
+#pragma unroll
+            for (int j = 0; j < COLUMNS; ++j) {
+                if (top + r >= height || left + j >= width) continue;
+                const bool nothing = spoiled && is_spoiled(src + plane, picture, top + r, left + j, before, after);
+                T* const target = dst + plane + ((top + r) * width + left + j) * CHANNELS;
+#pragma unroll
+                for (int c = 0; c < CHANNELS; ++c)
+                    target[c] = nothing ? Type<T>::nothing()
+                                        : pixel_of(own(c, j, r + BEFORE_Y), total.values[c][j][r], total.weights[j][r], unscale);
+            }
+    });
+}
+#endif
+
+#ifdef GATHER
+extern "C" __global__ void __launch_bounds__(256, 1)
+    nl_means_gather(VOLUME_ARGUMENTS, const double* __restrict__ patches, int size_0, int size_1, int size_2, int size_3,
+                    int distance_0, int distance_1, int distance_2, int distance_3, double unit, double free,
+                    double per_square) {
+    const Volume volume = VOLUME;
+    const int sizes[4] = {size_0, size_1, size_2, size_3};
+    const int distances[4] = {distance_0, distance_1, distance_2, distance_3};
+    int low[4], before[4], after[4];  // of the patch; of all a pixel looks at
+    for (int axis = 0; axis < 4; ++axis) {
+        low[axis] = sizes[axis] / 2;
+        before[axis] = low[axis] + distances[axis];
+        after[axis] = sizes[axis] - 1 - low[axis] + distances[axis];
+    }
+    const double *const patch_0 = patches, *const patch_1 = patch_0 + size_0, *const patch_2 = patch_1 + size_1,
+                 *const patch_3 = patch_2 + size_2;
+    for_every_chunk(volume, [&](const Position& p, long long at, int first_channel) {
+        const bool spoiled = is_spoiled(volume, p, before, after);
+        ChunkMeans means(volume, p, first_channel);
+        // The exponent of two for q = p + (s, t, u, v), from the sums over the pairs of samples that both count.
+        const auto add = [&](int s, int t, int u, int v) {
+            double squares = 0, total = 0;
+            for (int i = 0; i < size_0; ++i)
+                for (int j = 0; j < size_1; ++j)
+                    for (int k = 0; k < size_2; ++k) {
+                        const long long a = p.i[0] + i - low[0], b = p.i[1] + j - low[1], c = p.i[2] + k - low[2];
+                        const long long own_row = volume.row(a, b, c), other_row = volume.row(a + s, b + t, c + u);
+                        const double weight = patch_0[i] * patch_1[j] * patch_2[k];
+                        for (int l = 0; l < size_3; ++l) {
+                            const long long x = p.i[3] + l - low[3];
+                            const long long own = volume.pixel(own_row, x), other = volume.pixel(other_row, x + v);
+                            const double g = weight * patch_3[l];
+                            if (!(g > 0)) continue;
+                            for (int n = 0; n < volume.channels; ++n) {
+                                if (!volume.valid(p.volume, own, n) || !volume.valid(p.volume, other, n)) continue;
+                                const double d =
+                                    (volume.value(p.volume, own, n) - volume.value(p.volume, other, n)) * unit;
+                                squares = fma(g * d, d, squares);
+                                total += g;
+                            }
+                        }
+                    }
+            if (!(total > 0)) return;
+            const double loss = fmax(fma(squares / total, per_square, -free), 0.0);
+            const long long row = volume.row(p.i[0] + s, p.i[1] + t, p.i[2] + u);
+            means.add(volume, p, volume.pixel(row, p.i[3] + v), -fmin(loss, 1e300));
+        };
+        if (!spoiled)
+            for (int s = -distance_0; s <= distance_0; ++s)
+                for (int t = -distance_1; t <= distance_1; ++t)
+                    for (int u = -distance_2; u <= distance_2; ++u)
+                        for (int v = -distance_3; v <= distance_3; ++v) add(s, t, u, v);
+        means.store_to(dst + at, spoiled);
+    });
+}
+#endif
