@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from imrestore import _checks, _dispatch
+from imrestore import _checks, _dispatch, _guide
 
 Reach = tuple[tuple[int, int], ...]
+Axes = tuple[int, ...]
 
 
 def filter_blocks(
@@ -62,28 +63,46 @@ def filter_blocks(
             where = da.broadcast_to(where, image.shape)
         except ValueError:
             raise ValueError(f"where has the shape {where.shape}; it must broadcast to {image.shape}") from None
-    if guide is not None:
-        channel_axis = _checked_guide(image, guide, channel_axis)
-    chosen = _checks.filtered_axes(axes, channel_axis, image.ndim)
+    own = _guide.image_channel_axis(image, guide, channel_axis)
+    chosen = _checks.filtered_axes(axes, own, image.ndim)
     call = functools.partial(function, axes=chosen, **window, **options)
     given = image.chunks
     if joint and channel_axis is not None:
         call = functools.partial(call, channel_axis=channel_axis)
-        image = image.rechunk({int(channel_axis) % image.ndim: -1})  # type: ignore[call-overload]
-    _try_on_one_pixel(call, image, where)
+    channel = None if own is None or not joint else int(own) % image.ndim  # type: ignore[call-overload]
+    everywhere = tuple(range(image.ndim))
+    beside = {} if where is None else {"where": (where, everywhere)}
+    if guide is not None:
+        beside["guide"] = (guide, _axes_of_guide(image, guide, channel, channel_axis))
+    elif channel is not None:
+        image = image.rechunk({channel: -1})
+    _try_on_one_pixel(call, {"image": (image, everywhere)} | beside, channel)
     halos = dict(zip(chosen, (max(pair) for pair in reach(len(chosen), **window)), strict=True))
-    return _overlapped(call, image, where, halos, options["mode"]).rechunk(given)
+    return _overlapped(call, image, beside, halos, options["mode"]).rechunk(given)
 
 
-def _try_on_one_pixel(call: Callable[..., Any], image: Any, where: Any) -> None:
+def _axes_of_guide(image: Any, guide: Any, channel: int | None, channel_axis: object) -> Axes:
+    """The image's axis that each axis of the guide goes with; -1 for channels of its own."""
+    if _dispatch.library(guide) != _dispatch.DASK:
+        raise TypeError(f"guide is a {type(guide).__name__} and image a dask array; both must be of one kind")
+    own = _checks.guide_channel(guide.shape, image.shape, channel, channel_axis)
+    axes = [a for a in range(image.ndim) if a != channel]
+    return tuple(axes if own is None else [*axes[:own], -1, *axes[own:]])
+
+
+def _try_on_one_pixel(call: Callable[..., Any], given: dict[str, tuple[Any, Axes]], channel: int | None) -> None:
     """Raise what the filter would raise for these parameters now, not when the graph is computed."""
     import numpy as np
 
-    pixel = np.zeros((1,) * image.ndim, image.dtype)
-    call(pixel, where=None if where is None else np.ones(pixel.shape, bool))
+    def pixel(array: Any, axes: Axes) -> Any:
+        return np.zeros([n if a in (-1, channel) else 1 for n, a in zip(array.shape, axes, strict=True)], array.dtype)
+
+    call(**{name: pixel(*value) for name, value in given.items()})
 
 
-def _overlapped(call: Callable[..., Any], image: Any, where: Any, halos: dict[int, int], mode: str) -> Any:
+def _overlapped(
+    call: Callable[..., Any], image: Any, beside: dict[str, tuple[Any, Axes]], halos: dict[int, int], mode: str
+) -> Any:
     import dask.array as da
 
     chunks = tuple(
@@ -94,20 +113,28 @@ def _overlapped(call: Callable[..., Any], image: Any, where: Any, halos: dict[in
     boundary = {a: "periodic" if wraps and depth.get(a, 0) else "none" for a in range(image.ndim)}
     depth = {a: depth.get(a, 0) for a in range(image.ndim)}
 
-    def widen(array: Any) -> Any:
-        return da.overlap.overlap(array.rechunk(chunks), depth=depth, boundary=boundary, allow_rechunk=False)
-
-    if where is None:
-        filtered = widen(image).map_blocks(call, dtype=image.dtype, meta=image._meta)
-    else:
-        filtered = da.map_blocks(
-            _filter_with_where, widen(image), widen(where), call=call, dtype=image.dtype, meta=image._meta
+    def widen(array: Any, axes: Axes) -> Any:
+        whole = tuple((n,) if a < 0 else chunks[a] for n, a in zip(array.shape, axes, strict=True))
+        return da.overlap.overlap(
+            array.rechunk(whole),
+            depth={i: depth.get(a, 0) for i, a in enumerate(axes)},
+            boundary={i: boundary.get(a, "none") for i, a in enumerate(axes)},
+            allow_rechunk=False,
         )
+
+    everywhere = tuple(range(image.ndim))
+    pairs: list[Any] = [widen(image, everywhere), everywhere]
+    for array, axes in beside.values():  # an axis of its own is one block, which every block of the image gets
+        pairs += [widen(array, axes), tuple(image.ndim if a < 0 else a for a in axes)]
+    filtered = da.blockwise(
+        _filter_block, everywhere, *pairs, names=tuple(beside), call=call, dtype=image.dtype, meta=image._meta,
+        concatenate=True, align_arrays=False,
+    )  # fmt: skip
     return da.overlap.trim_internal(filtered, depth, boundary)
 
 
-def _filter_with_where(block: Any, where: Any, call: Callable[..., Any]) -> Any:
-    return call(block, where=where)
+def _filter_block(block: Any, *others: Any, names: tuple[str, ...], call: Callable[..., Any]) -> Any:
+    return call(block, **dict(zip(names, others, strict=True)))
 
 
 def _merged(chunks: tuple[int, ...], halo: int) -> tuple[int, ...]:

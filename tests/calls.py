@@ -14,11 +14,12 @@ WINDOWS: dict[str, tuple[str, dict[str, Any]]] = {
     "median": ("size", {}),
     "gaussian": ("sigma", {}),
     "nl_means": ("patch_distance", {"sigma": 20.0, "h": 100.0, "patch_size": 3, "patch_distance": 2}),
+    "guided": ("radius", {"eps": 200.0, "radius": 2}),
     "bilateral": ("sigma_space", {"sigma_color": 100.0, "sigma_space": 1.0}),
 }
 FILTERS = tuple(WINDOWS)
 #: These look at all channels of a pixel together.
-JOINT = ("nl_means", "bilateral")
+JOINT = ("nl_means", "bilateral", "guided")
 
 
 def public(name: str) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import imrestore
+from tests.calls import public
 
 # One of each road through the code: networks, large windows, ranks, footprints, masks, volumes, running sums, taps.
 MIXED: tuple[tuple[str, str, tuple[int, ...], dict[str, Any]], ...] = (
@@ -23,6 +24,10 @@ MIXED: tuple[tuple[str, str, tuple[int, ...], dict[str, Any]], ...] = (
     ("gaussian", "float32", (64, 64), {"sigma": 2.5, "mode": "mirror"}),
     ("gaussian", "float64", (30, 31), {"sigma": (0, 3.0), "mode": "constant", "cval": 2.0}),
     ("gaussian", "float32", (20, 21), {"sigma": 1.0, "nan_policy": "omit"}),
+    ("nl_means", "uint8", (40, 41), {"sigma": 10.0, "h": 30.0, "patch_distance": 3}),
+    ("nl_means", "float32", (24, 25, 3), {"sigma": 10.0, "h": 90.0, "patch_size": 3, "patch_distance": 2, "channel_axis": -1}),
+    ("bilateral", "uint8", (64, 60), {"sigma_color": 30.0, "sigma_space": 2.0}),
+    ("bilateral", "float32", (40, 41), {"sigma_color": 90.0, "sigma_space": 1.0, "nan_policy": "omit"}),
 )
 
 
@@ -48,7 +53,7 @@ def large_digest(threads: int) -> str:
     """One hash over images large enough for the pool, filtered with ``threads`` threads."""
     total = hashlib.sha256()
     with imrestore.threads(threads):
-        for name, window in (("mean", 7), ("median", 5), ("gaussian", 2.0)):
+        for name, window in (("mean", 7), ("median", 5), ("gaussian", 2.0), ("nl_means", 2), ("bilateral", 1.5)):
             for dtype in ("uint8", "float32"):
-                total.update(getattr(imrestore, name)(picture(dtype, (401, 417)), window).tobytes())
+                total.update(public(name)(picture(dtype, (401, 417)), window).tobytes())
     return total.hexdigest()

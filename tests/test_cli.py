@@ -58,6 +58,20 @@ CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
         ("gaussian", "--sigma 2 --truncate 1.5 --mode mirror", {"sigma": 2.0, "truncate": 1.5, "mode": "mirror"}),
         ("gaussian", "--sigma 2 --radius 3", {"sigma": 2.0, "radius": 3}),
         ("gaussian", "--sigma 2 --radius 3,1", {"sigma": 2.0, "radius": (3, 1)}),
+        ("bilateral", "--sigma-color 0.2 --sigma-space 1.5", {"sigma_color": 0.2, "sigma_space": 1.5}),
+        ("bilateral", "--sigma-color 1 --sigma-space 1,0 --truncate 3",
+         {"sigma_color": 1.0, "sigma_space": (1.0, 0.0), "truncate": 3.0}),
+        ("bilateral", "--sigma-color 1 --sigma-space 2 --radius 3,1 --mode wrap",
+         {"sigma_color": 1.0, "sigma_space": 2.0, "radius": (3, 1), "mode": "wrap"}),
+        ("bilateral", "--sigma-color 1 --sigma-space 1 --where MASK --nan-policy omit",
+         {"sigma_color": 1.0, "sigma_space": 1.0, "where": MASK, "nan_policy": "omit"}),
+        ("nl_means", "--patch-distance 2", {"patch_distance": 2}),
+        ("nl_means", "--sigma 0.1 --patch-distance 2", {"sigma": 0.1, "patch_distance": 2}),
+        ("nl_means", "--sigma 0.1 --h 0.3 --patch-size 4 --patch-distance 3,1",
+         {"sigma": 0.1, "h": 0.3, "patch_size": 4, "patch_distance": (3, 1)}),
+        ("nl_means", "--sigma 0.1 --patch-size 3,5 --patch-distance 2 --patch-weights gaussian --mode mirror",
+         {"sigma": 0.1, "patch_size": (3, 5), "patch_distance": 2, "patch_weights": "gaussian", "mode": "mirror"}),
+        ("nl_means", "--sigma 0.1 --patch-distance 2 --where MASK", {"sigma": 0.1, "patch_distance": 2, "where": MASK}),
         ("median", "", {}),
         ("median", "--size 4", {"size": 4}),
         ("median", "--rank 0 --size 5", {"rank": 0, "size": 5}),
@@ -68,7 +82,7 @@ CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
         ("median", "--mode nearest --where MASK", {"mode": "nearest", "where": MASK}),
         ("median", "--mode constant --cval=-inf", {"mode": "constant", "cval": -np.inf}),
     ],
-)
+)  # fmt: skip
 def test_options_are_the_keywords_of_the_function(
     tmp_path: Path, command: str, options: str, keywords: dict[str, Any]
 ) -> None:
@@ -91,6 +105,19 @@ def test_a_mask_applies_to_every_channel_but_alpha(tmp_path: Path) -> None:
     assert main(argv) == 0
     expected = imrestore.median(pixels[..., :3], 3, channel_axis=-1, where=MASK[..., None])
     result = np.asarray(Image.open(tmp_path / "b.png"))
+    np.testing.assert_array_equal(result[..., :3], expected)
+    np.testing.assert_array_equal(result[..., 3], pixels[..., 3])
+
+
+@pytest.mark.parametrize("command", ["nl_means --sigma 20 --patch-distance 2", "bilateral --sigma-color 60 --sigma-space 1"])
+def test_colours_are_compared_together_and_alpha_is_not_looked_at(tmp_path: Path, command: str) -> None:
+    pixels = RNG.integers(0, 255, (24, 31, 4)).astype(np.uint8)
+    picture(tmp_path / "a.png", pixels)
+    name, *options = command.split()
+    assert main([name, str(tmp_path / "a.png"), *options, "-o", str(tmp_path / "b.png")]) == 0
+    keywords = {option[2:].replace("-", "_"): int(value) for option, value in zip(options[::2], options[1::2], strict=True)}
+    result = np.asarray(Image.open(tmp_path / "b.png"))
+    expected = getattr(imrestore, name)(np.ascontiguousarray(pixels[..., :3]), channel_axis=-1, **keywords)
     np.testing.assert_array_equal(result[..., :3], expected)
     np.testing.assert_array_equal(result[..., 3], pixels[..., 3])
 
@@ -127,6 +154,25 @@ BAD_USAGE = [
     ("gaussian a.png -o out --sigma 1e9", "sigma is 1000000000.0"),
     ("gaussian a.png -o out --truncate 0", "truncate is 0"),
     ("gaussian a.png -o out --radius -1", "radius is -1"),
+    ("bilateral a.png -o out", "required: --sigma-color, --sigma-space"),
+    ("bilateral a.png -o out --sigma-color 5", "required: --sigma-space"),
+    ("bilateral a.png -o out --sigma-color 0 --sigma-space 1", "sigma_color is 0"),
+    ("bilateral a.png -o out --sigma-color nan --sigma-space 1", "sigma_color is nan"),
+    ("bilateral a.png -o out --sigma-color 1,2 --sigma-space 1", "--sigma-color"),
+    ("bilateral a.png -o out --sigma-color 5 --sigma-space -1", "sigma_space is -1"),
+    ("bilateral a.png -o out --sigma-color 5 --sigma-space 1e9", "sigma_space is 1000000000.0"),
+    ("bilateral a.png -o out --sigma-color 5 --sigma-space 1 --radius 1025", "radius is 1025"),
+    ("bilateral a.png -o out --sigma-color 5 --sigma-space 1 --truncate 0", "truncate is 0"),
+    ("nl_means a.png -o out --sigma -1", "sigma is -1"),
+    ("nl_means a.png -o out --sigma inf", "sigma is inf"),
+    ("nl_means a.png -o out --h 0", "h is 0"),
+    ("nl_means a.png -o out --patch-size 0", "patch_size is 0"),
+    ("nl_means a.png -o out --patch-size 65", "patch_size is 65"),
+    ("nl_means a.png -o out --patch-size 2.5", "patch-size"),
+    ("nl_means a.png -o out --patch-distance -1", "patch_distance is -1"),
+    ("nl_means a.png -o out --patch-distance 1025", "patch_distance is 1025"),
+    ("nl_means a.png -o out --patch-weights flat", "patch_weights is 'flat'"),
+    ("nl_means a.png -o out --radius 2", "unrecognized arguments"),
     ("median a.png -o out --percentile 101", "percentile is 101"),
     ("median a.png -o out --percentile nan", "percentile is nan"),
     ("median a.png -o out --rank 1 --percentile 50", "only one of the two"),

@@ -16,6 +16,7 @@ WINDOWS = {
     "median": [3, 8, (1, 6)],
     "gaussian": [0.5, 1.7, (0, 1.2)],
     "nl_means": [1, 4, (0, 3)],
+    "guided": [1, 4, (0, 2)],
     "bilateral": [0.5, 1.7, (0, 1.2)],
 }
 CHUNKS = {

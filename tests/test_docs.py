@@ -18,7 +18,7 @@ from numpydoc.validate import validate
 import imrestore
 
 PUBLIC = [name for name in imrestore.__all__ if callable(getattr(imrestore, name))]
-FILTERS = ["mean", "median", "gaussian"]
+FILTERS = ["mean", "median", "gaussian", "nl_means", "bilateral"]
 KERNELS = Path(__file__).resolve().parent.parent / "kernels" / "imrestore_kernels"
 
 # What numpydoc asks for and we do without: text on the line below the quotes (GL01), a second paragraph where one
@@ -33,7 +33,7 @@ def restore_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_public_is_left_out() -> None:
-    names = {name for name in vars(imrestore) if not name.startswith("_")} - {"filters", "cli"}
+    names = {name for name in vars(imrestore) if not name.startswith("_")} - {"filters", "denoise", "cli"}
     assert names <= set(imrestore.__all__)
     assert imrestore.__all__ == sorted(imrestore.__all__)
     for name in imrestore.__all__:
@@ -88,6 +88,8 @@ SIGNATURES = {
     "mean": (["image", "size"], COMMON),
     "median": (["image", "size"], ["footprint", "rank", "percentile", *COMMON]),
     "gaussian": (["image", "sigma"], ["truncate", "radius", *COMMON]),
+    "nl_means": (["image", "sigma"], ["h", "patch_size", "patch_distance", "patch_weights", *COMMON]),
+    "bilateral": (["image", "sigma_color", "sigma_space"], ["truncate", "radius", *COMMON]),
 }
 
 
@@ -98,7 +100,7 @@ def test_image_and_one_parameter_are_positional_and_the_rest_is_not(name: str) -
     keyword = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     assert (positional, keyword) == SIGNATURES[name]
     with pytest.raises(TypeError, match="positional"):
-        getattr(imrestore, name)(np.zeros((5, 5)), 3, "reflect")
+        getattr(imrestore, name)(np.zeros((5, 5)), *[3] * (len(positional) - 1), "reflect")
 
 
 def test_parameters_of_one_name_have_one_default_everywhere() -> None:

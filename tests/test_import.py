@@ -30,7 +30,8 @@ def test_import_loads_nothing_heavy() -> None:
 def test_numpy_images_load_numba_and_nothing_else() -> None:
     loaded = modules_after(
         "import imrestore, numpy\n"
-        "for f in (imrestore.mean, imrestore.median, imrestore.gaussian): f(numpy.ones((9, 9), numpy.float32))"
+        "for f in (imrestore.mean, imrestore.median, imrestore.gaussian): f(numpy.ones((9, 9), numpy.float32))\n"
+        "imrestore.nl_means(numpy.ones((9, 9)), 1.0), imrestore.bilateral(numpy.ones((9, 9)), 1.0, 1.0)"
     )
     assert heavy(loaded) == ["numba", "llvmlite", "scipy"]  # numba/__init__.py looks for scipy's version
 

@@ -11,6 +11,7 @@ from imrestore_kernels.borders import CONSTANT, REFLECT
 
 import imrestore
 from imrestore import _checks
+from tests.calls import public
 
 
 def constant(dtype: str) -> Callable[[Any], Any]:
@@ -43,6 +44,37 @@ LIMITS: dict[str, tuple[Callable[[Any], Any], str, dict[Any, Any], list[Any]]] =
         "truncate",
         {1: (2, 3), 0.001: (0, 0), 0.25: (1, 1)},
         [0, -0.0, float("inf")],
+    ),
+    "sigma_space": (
+        lambda v: _checks.bilateral_radii(v, 2.0, None, 2)[1],
+        "sigma_space",
+        {0: (0, 0), 0.249: (0, 0), 0.25: (1, 1), (0, 512.2): (0, 1024)},
+        [-1e-300, 512.25, (0, 600), float("inf")],
+    ),
+    "bilateral radius": (
+        lambda v: _checks.bilateral_radii((0, 1), 2.0, v, 2)[1],
+        "radius",
+        {0: (0, 0), 1024: (0, 1024), (5, 2): (0, 2)},
+        [-1, 1025, (1025, 0)],
+    ),
+    "sigma_color": (
+        lambda v: _checks.strength("sigma_color", v),
+        "sigma_color",
+        {5e-324: 5e-324, 3: 3.0, 1e308: 1e308},
+        [0, -0.0, -1, float("inf"), float("nan")],
+    ),
+    "noise": (_checks.noise_sigma, "sigma", {0: 0.0, 1e308: 1e308}, [-5e-324, float("inf"), float("nan")]),
+    "patch_size": (
+        lambda v: _checks.patch_sizes(v, 2),
+        "patch_size",
+        {1: (1, 1), 64: (64, 64), (1, 64): (1, 64)},
+        [0, -3, 65, (0, 1), (1, 65), (3,)],
+    ),
+    "patch_distance": (
+        lambda v: _checks.patch_distances(v, 2),
+        "patch_distance",
+        {0: (0, 0), 1024: (1024, 1024), (0, 1024): (0, 1024)},
+        [-1, -2, 1025, (0, -1), (1, 1, 1)],
     ),
     "uint8": (constant("uint8"), "cval", {0: 0, 255: 255, 7.0: 7}, [-1, 256, 0.5, float("nan")]),
     "int8": (constant("int8"), "cval", {-128: -128, 127: 127}, [-129, 128]),
@@ -121,6 +153,8 @@ def test_five_axes_are_too_many_and_the_message_says_what_to_do() -> None:
     [
         ("mean", "bool", ["int8", "float64", "astype(numpy.uint8)"]),
         ("gaussian", "bool", ["int8", "float64", "astype(numpy.uint8)"]),
+        ("nl_means", "bool", ["int8", "float64", "astype(numpy.uint8)"]),
+        ("bilateral", "complex64", ["must be int8", "image.real"]),
         ("median", "complex64", ["bool, int8", "image.real", "image.imag"]),
         ("mean", "complex128", ["must be int8", "image.real"]),
         ("median", "longdouble", ["bool, int8", "astype(numpy.float32)"]),
@@ -128,7 +162,7 @@ def test_five_axes_are_too_many_and_the_message_says_what_to_do() -> None:
 )
 def test_refused_dtypes_are_told_the_alternative(name: str, dtype: str, words: list[str]) -> None:
     with pytest.raises(TypeError) as caught:
-        getattr(imrestore, name)(np.zeros((3, 3), dtype))
+        public(name)(np.zeros((3, 3), dtype))
     assert [word for word in (f"image has dtype {np.dtype(dtype)}", *words) if word not in str(caught.value)] == []
 
 
@@ -140,6 +174,15 @@ def test_refused_dtypes_are_told_the_alternative(name: str, dtype: str, words: l
         (lambda image: imrestore.mean(image, mode="edge"), ["'edge'", "'nearest'", "'grid-wrap'"]),
         (lambda image: imrestore.gaussian(image, -1), ["sigma is -1", ">= 0"]),
         (lambda image: imrestore.gaussian(image, 1e9), ["sigma is 1000000000", "truncate 4.0", "16383"]),
+        (lambda image: imrestore.nl_means(image, -1), ["sigma is -1", "None or", ">= 0", "image's units"]),
+        (lambda image: imrestore.nl_means(image, 1, h=0), ["h is 0", "None or", "> 0", "image's units"]),
+        (lambda image: imrestore.nl_means(image, 1, patch_size=65), ["patch_size is 65", "1 to 64"]),
+        (lambda image: imrestore.nl_means(image, 1, patch_distance=-1), ["patch_distance is -1", "0 to 1024"]),
+        (lambda image: imrestore.nl_means(image, 1, patch_weights="flat"), ["'flat'", "'uniform' or 'gaussian'"]),
+        (lambda image: imrestore.bilateral(image, 0, 1), ["sigma_color is 0", "> 0", "image's units"]),
+        (lambda image: imrestore.bilateral(image, 1, -1), ["sigma_space is -1", ">= 0 in pixels"]),
+        (lambda image: imrestore.bilateral(image, 1, 600), ["sigma_space is 600", "truncate 2.0", "at most 1024"]),
+        (lambda image: imrestore.bilateral(image, 1, 1, radius=1025), ["radius is 1025", "0 to 1024"]),
         (lambda image: imrestore.median(image, rank=9), ["rank is 9", "-9 to 8", "9 samples"]),
         (lambda image: imrestore.median(image, rank=1, percentile=2), ["rank is 1", "percentile 2", "only one"]),
         (lambda image: imrestore.median(image, rank=1, where=image > 0), ["rank is 1", "percentile="]),

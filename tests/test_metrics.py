@@ -292,7 +292,7 @@ def test_two_dtypes_are_promoted() -> None:
     assert mse(a, b.astype(np.float32)) == mse(a, b)
     assert mse(a.astype(np.int64), b) == mse(a, b)
     assert ssim(a.astype(np.float64), b, data_range=255) == pytest.approx(ssim(a, b), abs=CLOSE)
-    with pytest.raises(ValueError, match="^data_range is None; for images of dtype uint16 and uint8"):
+    with pytest.raises(ValueError, match=r"^data_range is None; for images of dtype uint16 and uint8"):
         psnr(a.astype(np.uint16), b)
 
 
@@ -516,9 +516,9 @@ def test_dask_arrays_have_to_be_computed() -> None:
     import dask.array as da
 
     lazy = da.from_array(A)
-    with pytest.raises(TypeError, match="^image is a dask array"):
+    with pytest.raises(TypeError, match=r"^image is a dask array"):
         psnr(lazy, lazy)
-    with pytest.raises(TypeError, match="^reference is a dask"):
+    with pytest.raises(TypeError, match=r"^reference is a dask"):
         psnr(A, lazy)
 
 
@@ -526,7 +526,7 @@ BAD_FOR_ALL: list[tuple[dict[str, Any], type[Exception]]] = [
     *(({"data_range": value}, ValueError) for value in (0, -1, NAN, INF, -INF, 10**400)),
     *(({"data_range": value}, TypeError) for value in ("255", True, [255], 1j)),
     ({"protocol": "grey"}, ValueError), ({"protocol": 3}, TypeError), ({"protocol": "rgb"}, ValueError),
-    ({"protocol": "gray", "data_range": 1}, ValueError), ({"protocol": "y-sr"}, ValueError),
+    ({"protocol": "gray", "data_range": 1}, ValueError),
     *(({"crop": value}, ValueError) for value in (-1, 10, 12, 10**30)),
     *(({"crop": value}, TypeError) for value in (1.0, "1", None, True, (1, 1))),
     ({"crop": 2, "protocol": "gray"}, ValueError), ({"crop": 0, "protocol": "y-sr"}, ValueError),
@@ -560,7 +560,7 @@ WRONG = [
 @pytest.mark.parametrize("metric", [mse, psnr, ssim, ms_ssim])
 def test_wrong_arguments_are_named(metric: Any) -> None:
     for options, error in (bad for function, *bad in WRONG if function is metric):
-        with pytest.raises(error, match=rf"^({'|'.join(options)})\b.* be "):
+        with pytest.raises(error, match=rf"^({'|'.join(options)})\b.* must "):
             metric(A, B, **options)
 
 
@@ -574,9 +574,9 @@ def test_floats_need_a_range() -> None:
 
 
 def test_protocols_need_the_right_axes() -> None:
-    with pytest.raises(ValueError, match="^protocol is 'gray' and channel_axis is given"):
+    with pytest.raises(ValueError, match=r"^protocol is 'gray' and channel_axis is given"):
         psnr(*RGB, protocol="gray", channel_axis=-1)
-    with pytest.raises(ValueError, match="^protocol is 'rgb' and channel_axis is None"):
+    with pytest.raises(ValueError, match=r"^protocol is 'rgb' and channel_axis is None"):
         psnr(*RGB, protocol="rgb")
     for protocol in ("rgb", "y-sr"):
         with pytest.raises(ValueError, match=f"^protocol is '{protocol}' and the image has 24 channels"):

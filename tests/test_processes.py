@@ -21,23 +21,24 @@ from tests import jobs
 
 def main():
     method, count = sys.argv[1], int(sys.argv[2])
-    before = [jobs.digest(range(12)), jobs.large_digest(4)]
+    before = [jobs.digest(range(len(jobs.MIXED))), jobs.large_digest(4)]
     assert any(thread.name == "imrestore" for thread in threading.enumerate())
     context = multiprocessing.get_context(method)
     with context.Pool(count) as pool:
-        small = pool.map_async(jobs.digest, [range(12)] * 3 * count, chunksize=1).get(timeout=120)
+        small = pool.map_async(jobs.digest, [range(len(jobs.MIXED))] * 3 * count, chunksize=1).get(timeout=120)
         large = pool.map_async(jobs.large_digest, [1, 2, 4, 8], chunksize=1).get(timeout=120)
     children = [context.Process(target=check, args=(before,)) for _ in range(2)]  # not daemonic: these use the pool
     for child in children:
         child.start()
     for child in children:
         child.join(timeout=120)
-    after = [jobs.digest(range(12)), jobs.large_digest(4)]
+    after = [jobs.digest(range(len(jobs.MIXED))), jobs.large_digest(4)]
     print(json.dumps({"before": before, "small": small, "large": large, "after": after,
                       "exit": [child.exitcode for child in children]}))
 
 def check(expected):
-    assert [jobs.digest(range(12)), jobs.large_digest(2)] == expected  # one helper is enough to show that the pool is new
+    # One helper is enough to show that the pool is new.
+    assert [jobs.digest(range(len(jobs.MIXED))), jobs.large_digest(2)] == expected
     assert any(thread.name == "imrestore" for thread in threading.enumerate())
 
 if __name__ == "__main__":
@@ -91,7 +92,7 @@ def run(tmp_path: Path, program: str, *arguments: object) -> object:
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_a_parent_that_used_the_pool(tmp_path: Path, method: str) -> None:
     got = run(tmp_path, START_METHOD, method, 8 if method == "fork" else 2)
-    here = [jobs.digest(range(12)), jobs.large_digest(1)]
+    here = [jobs.digest(range(len(jobs.MIXED))), jobs.large_digest(1)]
     assert got["before"] == here
     assert set(got["small"]) == {here[0]}
     assert set(got["large"]) == {here[1]}

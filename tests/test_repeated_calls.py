@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imrestore.filters import _gaussian, _mean, _median
+from imrestore.filters import _gaussian, _guided, _mean, _median
 from tests.backends import same_bits
 from tests.calls import FILTERS, oracle, public
 from tests.test_layouts import picture, unaligned
 
-REPLAYS = {"mean": _mean._replays, "median": _median._replays, "gaussian": _gaussian._replays}
+REPLAYS = {"mean": _mean._replays, "median": _median._replays, "gaussian": _gaussian._replays, "guided": _guided._replays}
 
 
 @pytest.mark.parametrize("name", FILTERS)

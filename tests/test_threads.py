@@ -11,6 +11,7 @@ import pytest
 
 import imrestore
 from tests import jobs
+from tests.calls import FILTERS, public
 
 CALLS = 1000
 THREADS = 16
@@ -67,10 +68,12 @@ def test_the_pool_does_not_grow_with_the_callers() -> None:
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
 @pytest.mark.parametrize(
-    ("name", "window"), [("mean", 7), ("median", 3), ("median", 9), ("gaussian", 1.5)], ids=lambda value: str(value)
+    ("name", "window"),
+    [("mean", 7), ("median", 3), ("median", 9), ("gaussian", 1.5), ("nl_means", 1), ("bilateral", 1.0)],
+    ids=lambda value: str(value),
 )
 def test_a_hundred_runs_on_any_number_of_threads_give_one_hash(name: str, window: float, dtype: str) -> None:
-    function = getattr(imrestore, name)
+    function = public(name)
     image = jobs.picture(dtype, (211, 320))  # more than the smallest job for the pool, at least in the larger windows
     digests = set()
     for threads in (1, 2, 4, 8):
@@ -80,13 +83,13 @@ def test_a_hundred_runs_on_any_number_of_threads_give_one_hash(name: str, window
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("name", ["mean", "median", "gaussian"])
+@pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("rows", [1, 2, 3, 17, 64, 257])
 def test_every_split_into_rows_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, name: str, rows: int) -> None:
     """However many strips: also for images that a pool would never be woken for."""
     from imrestore_kernels.cpu import _pool
 
-    function = getattr(imrestore, name)
+    function = public(name)
     for dtype, options in (("uint8", {}), ("float32", {"mode": "wrap"}), ("int32", {"mode": "constant", "cval": 3})):
         image = jobs.picture(dtype, (rows, 70))
         with imrestore.threads(1):

@@ -44,6 +44,14 @@ def _command(argv: Sequence[str] | None) -> int:
             from imrestore.cli import _info
 
             return _info.info(as_json=args.json)
+        if args.command == "noise":
+            from imrestore.cli import _noise
+
+            return _noise.noise(args)
+        if args.command == "compare":
+            from imrestore.cli import _compare
+
+            return _compare.compare(args)
         if args.command == "warmup":
             from imrestore.cli import _warmup
 

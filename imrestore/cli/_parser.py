@@ -12,25 +12,44 @@ FILTERS = {
     "mean": "replace every pixel by the mean of its window",
     "median": "replace every pixel by the median, or another rank, of its window",
     "gaussian": "smooth with a Gaussian",
+    "bilateral": "smooth with a Gaussian that stops at edges",
+    "nl_means": "replace every pixel by the mean of pixels with similar neighbourhoods",
 }
 FILTER_OPTIONS = {
     "size", "sigma", "truncate", "radius", "footprint", "rank", "percentile",
+    "h", "patch_size", "patch_distance", "patch_weights", "sigma_color", "sigma_space",
     "mode", "cval", "axes", "channel_axis", "where", "nan_policy",
 }  # fmt: skip
+
+NOISE = """\
+For every channel: the standard deviation of the noise, from patches and from wavelets, and the two parts of a variance that
+grows with the signal (in raw images: gain and read noise)."""
 
 EPILOG = """\
 files:
   PNG, JPEG, TIFF and NPY; bit depth, metadata and pages stay as they are (except EXIF and GPS inside TIFF). Colours
-  are filtered channel by channel, CMYK ink by ink, alpha is left untouched, palettes and a transparent colour become
-  RGB and alpha. Black-and-white becomes 8-bit grey, and so does PNG of 2 or 4 bits; under median 1 bit stays 1 bit.
+  are filtered channel by channel, CMYK ink by ink (bilateral and nl_means compare all channels of a pixel together),
+  alpha is left untouched, palettes and a transparent colour become RGB and alpha. Black-and-white becomes 8-bit grey,
+  and so does PNG of 2 or 4 bits; under median 1 bit stays 1 bit.
   NPY arrays of shape (H, W, 3) or (H, W, 4) count as colour; any other is filtered over all its axes.
 
 options:
-  They are the keywords of imrestore.mean, median and gaussian, with the same defaults, shown in brackets. A value that
+  They are the keywords of the function imrestore.COMMAND, with the same defaults, shown in brackets. A value that
   begins with a minus needs an equals sign: --axes=-2,-1 or --cval=-inf.
 
 exit codes:
   0 all well; 1 some files failed, the rest was written; 2 wrong usage, nothing was written; 130 stopped by Ctrl-C
+"""
+
+
+COMPARE_EPILOG = """\
+protocols:
+  gray, rgb  both images rounded to 8 bits, peak 255, no border: denoising
+  y-sr       luma of BT.601 in the studio range, --crop N pixels of border left out: super-resolution by N
+  Alpha is left out. imrestore.metrics explains the numbers.
+
+exit codes:
+  0 all well; 1 a file cannot be read, or the two have different shapes; 2 wrong usage
 """
 
 
@@ -97,6 +116,11 @@ def build(version: str) -> argparse.ArgumentParser:
         )  # fmt: skip
         _add_own_options(one.add_argument_group("the filter"), name)
         _add_files(one)
+    _add_noise(commands.add_parser("noise", help="how noisy pictures are", description=NOISE, allow_abbrev=False))
+    _add_compare(commands.add_parser(
+        "compare", help="PSNR, SSIM and MS-SSIM of two images", description="How close an image is to a reference.",
+        epilog=COMPARE_EPILOG, formatter_class=formatter, allow_abbrev=False,
+    ))  # fmt: skip
     info = commands.add_parser("info", help="versions, threads, processor, GPU and compile cache", allow_abbrev=False)
     info.add_argument("--json", action="store_true", help="as JSON")
     warm = commands.add_parser("warmup", help="compile all CPU kernels now, so that nothing waits later")
@@ -122,14 +146,59 @@ def _add_own_options(group: argparse._ArgumentGroup, name: str) -> None:
         add("--percentile", type=number, metavar="P", help="take a percentile, 0 to 100, instead of the median")
     if name == "gaussian":
         add("--sigma", type=numbers(float), metavar="S[,S]", help="standard deviation in pixels, or one per axis (1)")
-        add("--truncate", type=float, metavar="T", help="cut the kernel off at this many sigma (4)")
+    if name == "bilateral":
+        add("--sigma-color", type=float, required=True, metavar="S", help="standard deviation over values, in their units")
+        add("--sigma-space", type=numbers(float), required=True, metavar="S[,S]", help="standard deviation in pixels")
+    if name in ("gaussian", "bilateral"):
+        at = 4 if name == "gaussian" else 2
+        add("--truncate", type=float, metavar="T", help=f"cut the kernel off at this many sigma ({at})")
         add("--radius", type=numbers(int), metavar="R[,R]", help="radius in pixels, instead of --truncate")
+    if name == "nl_means":
+        from imrestore.denoise._nl_means import H_OF_SIGMA
+
+        add("--sigma", type=float, metavar="S", help="standard deviation of the noise, in the values' units (estimated)")
+        add("--h", type=float, metavar="H", help=f"strength, in the values' units ({H_OF_SIGMA} sigma)")
+        add("--patch-size", type=numbers(int), metavar="N[,N]", help="side of the patches, or one per axis (7)")
+        add("--patch-distance", type=numbers(int), metavar="N[,N]", help="how far to look for others, in pixels (10)")
+        add("--patch-weights", metavar="KIND", help="uniform or gaussian (uniform)")
     add("--mode", metavar="MODE", help=f"pixels beyond the border: {MODES} (reflect)")
     add("--cval", type=number, metavar="V", help="their value in mode constant (0)")
     add("--axes", type=numbers(int), metavar="A[,A]", help="axes to filter (all but the channels)")
     add("--channel-axis", type=axis, metavar="A", help="axis of the channels, auto or none (auto)")
     add("--where", type=Path, metavar="FILE", help="mask, grey picture or NPY array: pixels that are 0 take no part")
     add("--nan-policy", metavar="POLICY", help="propagate, omit or raise (propagate)")
+
+
+def _add_noise(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes")
+    parser.add_argument("-r", "--recursive", action="store_true", help="look into subfolders")
+    parser.add_argument("--offset", type=float, default=0.0, metavar="V", help="value where there is no light (0)")
+    parser.add_argument(
+        "--channel-axis", type=axis, default="auto", metavar="A", help="axis of the channels, auto or none (auto)"
+    )
+    parser.add_argument("--nan-policy", default="propagate", metavar="POLICY", help="propagate, omit or raise (propagate)")
+    _add_limits(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_limits(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--max-pixels", type=amount, default=512_000_000, metavar="N", help="refuse larger pictures (512M)"
+    )
+    group.add_argument(
+        "--max-ratio", type=positive, default=2000.0, metavar="X",
+        help="refuse files that decode to more than X times their size (2000)",
+    )  # fmt: skip
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="file of one page")
+    parser.add_argument("reference", type=Path, metavar="REFERENCE", help="file of the same shape")
+    parser.add_argument("--protocol", metavar="P", help="convention of a published table: gray, rgb or y-sr")
+    parser.add_argument("--data-range", type=number, metavar="R", help="range of the values, needed for floats: 1, 255, 4095 ..")
+    parser.add_argument("--crop", type=int, default=0, metavar="N", help="pixels left out at every border (0)")
+    _add_limits(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
@@ -142,18 +211,26 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--overwrite", action="store_true", help="replace results that exist")
     what.add_argument("--resume", action="store_true", help="skip inputs whose result exists")
     group.add_argument("--volume", action="store_true", help="filter the pages as one 3-D image, not one by one")
-    group.add_argument(
-        "--max-pixels", type=amount, default=512_000_000, metavar="N", help="refuse larger pictures (512M)"
-    )
-    group.add_argument(
-        "--max-ratio", type=positive, default=2000.0, metavar="X",
-        help="refuse files that decode to more than X times their size (2000)",
-    )  # fmt: skip
+    _add_limits(group)
     group = parser.add_argument_group("running")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores)")
     group.add_argument("--json", action="store_true", help="print a report as JSON")
     group.add_argument("--report", type=Path, metavar="FILE.json", help="write the report to a file")
     group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+
+
+def _check_nl_means(options: dict[str, Any], count: Callable[..., int]) -> None:
+    from imrestore import _checks
+
+    if "sigma" in options:
+        _checks.noise_sigma(options["sigma"])
+    if "h" in options:
+        _checks.strength("h", options["h"])
+    for name, one in (("patch_size", _checks.patch_sizes), ("patch_distance", _checks.patch_distances)):
+        if name in options:
+            one(options[name], count(options[name]))
+    if "patch_weights" in options:
+        _checks.patch_weights(options["patch_weights"])
 
 
 def check(args: argparse.Namespace) -> dict[str, Any]:
@@ -171,6 +248,12 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     if args.command == "gaussian":
         sigma, truncate, radius = options.get("sigma", 1.0), options.get("truncate", 4.0), options.get("radius")
         _checks.gaussian_radii(sigma, truncate, radius, count(sigma, radius))
+    if args.command == "bilateral":
+        _checks.strength("sigma_color", args.sigma_color)
+        space, truncate, radius = args.sigma_space, options.get("truncate", 2.0), options.get("radius")
+        _checks.bilateral_radii(space, truncate, radius, count(space, radius))
+    if args.command == "nl_means":
+        _check_nl_means(options, count)
     if "mode" in options:
         _checks.border_mode(options["mode"])
     if "nan_policy" in options:

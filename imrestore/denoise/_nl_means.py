@@ -21,7 +21,9 @@ _NEXT_TO_ZERO = float(np.finfo(np.float32).tiny)
 def _weights(kind: str, size: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Weights of a patch along one axis; they add up to one."""
     offsets = np.arange(size) - size // 2
-    taps = np.exp(-8.0 * (offsets / (size - 1)) ** 2) if kind == "gaussian" and size > 1 else np.ones(size)
+    taps: np.ndarray[Any, np.dtype[np.float64]] = np.ones(size)
+    if kind == "gaussian" and size > 1:
+        taps = np.exp(-8.0 * (offsets / (size - 1)) ** 2)
     taps /= taps.sum()
     taps.flags.writeable = False  # one array for all calls
     return taps

@@ -27,12 +27,18 @@ _CLEAR = 3.0
 class PoissonGaussian(NamedTuple):
     """Noise of variance ``gain * (mean - offset) + read_noise**2``.
 
-    Attributes
+    Parameters
     ----------
     gain : float
         Image units for each count of the Poisson part.
     read_noise : float
         Standard deviation of the Gaussian part in image units.
+
+    Examples
+    --------
+    >>> from imrestore.noise import PoissonGaussian
+    >>> PoissonGaussian(gain=2.0, read_noise=10.0)
+    PoissonGaussian(gain=2.0, read_noise=10.0)
     """
 
     gain: float

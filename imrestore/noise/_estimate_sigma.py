@@ -156,7 +156,7 @@ def _by_wavelet(image: Measured, omit_nan: bool) -> float:
     diagonal: Any = np.ones(1)
     for taps in filters:
         diagonal = np.kron(diagonal, taps)
-    detail = xp.asarray(diagonal, patches.values.dtype) @ patches.values
+    detail = sum(tap * row for tap, row in zip(diagonal.tolist(), patches.values, strict=True))
     return math.ldexp(float(xp.median(xp.abs(detail))) / _MEDIAN_OF_NORMAL, patches.exponent)
 
 

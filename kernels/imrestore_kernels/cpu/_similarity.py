@@ -13,7 +13,8 @@ result is the same bits however the image is cut into tiles.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -61,6 +62,37 @@ class Sums(NamedTuple):
         return self.size & (1 << level) - 1
 
 
+class _Number:
+    """A whole number in LLVM text, with the arithmetic of Python."""
+
+    def __init__(self, text: _Text, name: str) -> None:
+        self._text, self._name = text, name
+
+    def __str__(self) -> str:
+        return self._name
+
+    def __add__(self, other: _Number | int) -> _Number:
+        return self._text.number(f"add i64 {self}, {other}")
+
+    def __sub__(self, other: _Number | int) -> _Number:
+        return self._text.number(f"sub i64 {self}, {other}")
+
+    def __mul__(self, other: _Number | int) -> _Number:
+        return self._text.number(f"mul i64 {self}, {other}")
+
+    def __neg__(self) -> _Number:
+        return self._text.number(f"sub i64 0, {self}")
+
+    def __lt__(self, other: _Number | int) -> str:
+        return self._text.value(f"icmp slt i64 {self}, {other}")
+
+    def __ge__(self, other: _Number | int) -> str:
+        return self._text.value(f"icmp sge i64 {self}, {other}")
+
+    def equals(self, other: _Number | int) -> str:
+        return self._text.value(f"icmp eq i64 {self}, {other}")
+
+
 class _Text:
     """Lines of LLVM text and names for values."""
 
@@ -73,7 +105,54 @@ class _Text:
         self.integer = f"<{self.lanes} x i{8 * compute.itemsize}>"
         self.flags = f"<{self.lanes} x i1>"
         self.lines: list[str] = []
+        self.block = "entry"
         self._count = 0
+
+    def label(self, name: str) -> None:
+        self.add(f"{name}:")
+        self.block = name
+
+    def number(self, expression: str) -> _Number:
+        """A whole number of 64 bits."""
+        return _Number(self, self.value(expression))
+
+    def choose(self, condition: str, a: _Number | int, b: _Number | int) -> _Number:
+        return self.number(f"select i1 {condition}, i64 {a}, i64 {b}")
+
+    def where(self, pointer: str, offset: _Number) -> str:
+        return self.at(pointer, str(offset))
+
+    @contextmanager
+    def loop(self, start: _Number | int, stop: _Number | int) -> Iterator[_Number]:
+        """``for x in range(start, stop)`` around what is added inside."""
+        test, body, done = (self.name()[1:] for _ in range(3))
+        before = self.block
+        self.add(f"  br label %{test}")
+        self.label(test)
+        head = len(self.lines)
+        x = _Number(self, self.name())
+        self.add(f"  br i1 {x < stop}, label %{body}, label %{done}")
+        self.label(body)
+        yield x
+        following = x + 1
+        self.lines.insert(head, f"  {x} = phi i64 [ {start}, %{before} ], [ {following}, %{self.block} ]")
+        self.add(f"  br label %{test}")
+        self.label(done)
+
+    @contextmanager
+    def only_if(self, condition: str) -> Iterator[None]:
+        """``if condition`` around what is added inside."""
+        body, done = (self.name()[1:] for _ in range(2))
+        self.add(f"  br i1 {condition}, label %{body}, label %{done}")
+        self.label(body)
+        yield
+        self.add(f"  br label %{done}")
+        self.label(done)
+
+    def call(self, function: str, *arguments: object) -> None:
+        """Call a function of pointers (names that begin with ``ptr``) and whole numbers."""
+        given = ", ".join(a if isinstance(a, str) else f"i64 {a}" for a in arguments)
+        self.add(f"  call void @{function}({given})")
 
     def name(self) -> str:
         self._count += 1
@@ -152,7 +231,7 @@ class _Text:
 
     def function(self, name: str, parameters: Sequence[str]) -> None:
         self.add(f"define void @{name}({', '.join(parameters)}) nounwind {{")
-        self.add("entry:")
+        self.label("entry")
 
 
 def _row_loop(text: _Text, carried: Sequence[str], body: Any) -> None:
@@ -446,43 +525,156 @@ def powers(compute: np.dtype[Any]) -> int:
 
 
 class Patch(NamedTuple):
-    """What the program depends on. ``planes`` tells whether distances come from several planes, channels included."""
+    """What the program depends on: how squared differences are summed to distances."""
 
+    depth: int  # planes of a patch
     down: Sums
     along: Sums
-    planes: bool
     channels: int
 
     @property
+    def planes(self) -> bool:
+        """Whether distances come from several planes, channels included."""
+        return self.depth * self.channels > 1
+
+    @property
     def fused(self) -> bool:
-        """Distances are plain differences of samples."""
+        """Whether distances are plain differences of samples."""
         return self.down.size == self.along.size == 1 and not self.planes
 
 
-class Program(NamedTuple):
-    """Addresses of the functions above."""
+class Tile(NamedTuple):
+    """Numbers that `means` reads of a tile, in this order. Pitches and planes are in bytes."""
 
-    prime: int
-    distances: int
-    squares: int
-    both: int
-    both_pair: int
-    single: int
-    single_pair: int
-    settle: int
+    reach_z: int  # largest shift
+    reach_y: int
+    reach_x: int
+    band: int  # columns of a band
+    pitch: int  # from one row of a tile to the next
+    plane: int
+    mean_pitch: int
+
+
+def _means(text: _Text, patch: Patch) -> None:
+    """``means(numbers, rows, tile, part, total, scratch, weights, spatial, constants)``: all shifts of a tile of ``rows`` rows.
+
+    ``numbers`` is a `Tile`. ``tile`` holds samples with all that shifts and patches reach, plane after plane, channels within planes.
+    ``total`` gets, row by row, the weighted sums of differences and the sums of weights as in `_weigh`, with a row more than the
+    tile has. ``part`` is as large, ``scratch`` room for the rings of two shifts and three rows; ``weights`` are those of the
+    planes of a patch; ``spatial`` has float64 numbers for each step along each axis that add up to T. ``constants`` holds k.
+    """
+    names = ("numbers", "tile", "part", "total", "scratch", "weights", "spatial", "constants")
+    pointers = [f"ptr %{name}" for name in names]
+    text.function("means", [pointers[0], "i64 %rows", *pointers[1:]])
+    places = (text.at("%numbers", 8 * i) for i in range(len(Tile._fields)))
+    reach_z, reach_y, reach_x, band, pitch, plane, mean_pitch = (text.number(f"load i64, ptr {place}") for place in places)
+    rows = _Number(text, "%rows")
+    vector, channels = text.bytes, patch.channels
+    ring = pitch * sum(patch.down.slots)
+    line = text.where("%scratch", ring * 2)
+    summed = text.where(line, pitch * 2)
+    samples = text.number(f"udiv i64 {mean_pitch}, {(channels + 1) * vector}") * (rows + 1)
+    one = text.constant(1.0)
+    with text.loop(0, samples) as i:  # every sample is in its own mean
+        for c in range(channels + 1):
+            place = str((i * (channels + 1) + c) * vector)
+            text.store("zeroinitializer", "%part", place)
+            text.store(one if c == channels else "zeroinitializer", "%total", place)
+
+    def spatial(at: _Number) -> str:
+        return text.value(f"load double, ptr {text.where('%spatial', at * 8)}")
+
+    def compare(dz: _Number, dy: _Number, dx: _Number, shifts: int, within: bool) -> None:
+        """All samples with those one shift, or two neighbouring shifts, away.
+
+        Shifts ``within`` the plane come in pairs of opposite ones, of which one is done for both: samples p then start as far
+        outside the tile as q has to reach back in. What falls outside is added to a row that nobody reads.
+        """
+        falls = text.value(f"fadd double {spatial(reach_z + dz)}, {spatial(reach_z * 2 + 1 + reach_y + dy)}")
+        for j in range(shifts):
+            here = spatial((reach_z + reach_y + 1) * 2 + reach_x + dx + j)
+            limit = text.value(f"fadd double {falls}, {here}")
+            if not text.double:
+                limit = text.value(f"fptrunc double {limit} to float")
+            text.add(f"  store {text.scalar} {limit}, ptr {text.at('%constants', (1 + j) * text.bytes // text.lanes)}")
+        zero = _Number(text, "0")
+        top, left, n = zero, zero, band
+        if within:
+            first, last = -dx, -dx - (shifts - 1)
+            top = -dy
+            left = text.choose(last < 0, last, 0)
+            n = band + text.choose(first < 0, 0, first) - left
+        step = dz * channels * plane + dy * pitch + dx * vector
+        start = reach_z * channels * plane + (top + reach_y) * pitch + (left + reach_x) * vector
+        centre = start + plane * (patch.depth // 2 * channels) + pitch * (patch.down.size // 2) + patch.along.size // 2 * vector
+        column = (left + reach_x) * ((channels + 1) * vector)
+        ahead = column + dx * ((channels + 1) * vector)
+
+        def distances(function: str, i: _Number) -> None:
+            a = text.where("%tile", start + i * pitch)
+            for j in range(shifts):
+                b = text.where(a, step + j * vector)
+                now = a
+                if patch.planes:
+                    columns = n + (patch.along.size - 1)
+                    text.call("squares", f"ptr {a}", f"ptr {b}", plane, "ptr %weights", patch.depth * channels, f"ptr {summed}", columns)
+                    now = summed
+                own_ring, own_line = text.where("%scratch", ring * j), text.where(line, pitch * j)
+                text.call(function, f"ptr {now}", f"ptr {b}", f"ptr {own_ring}", pitch, i, f"ptr {own_line}", n)
+
+        if not patch.fused:
+            with text.loop(0, patch.down.size - 1) as i:
+                distances("prime", i)
+        with text.loop(0, rows - top) as i:
+            if not patch.fused:
+                distances("distances", i + (patch.down.size - 1))
+            y = top + i
+            other = y + dy
+            inside = text.value(f"icmp ult i64 {other}, {rows}")
+            to_p = text.where("%part", text.choose(y < 0, rows, y) * mean_pitch + column)
+            to_q = text.where("%part", text.choose(inside, other, rows) * mean_pitch + ahead)
+            p = text.where("%tile", centre + i * pitch)
+            ends = (f"ptr {p}", f"ptr {text.where(p, step)}", f"ptr {to_p}", f"ptr {to_q}")
+            text.call(f"weigh_{shifts}_{'both' if within else 'one'}", f"ptr {line}", pitch, *ends, plane, "ptr %constants", n)
+
+    def row_of_shifts(dz: _Number, dy: _Number, first: _Number, within: bool) -> None:
+        count = reach_x + 1 - first
+        with text.loop(0, text.number(f"ashr i64 {count}, 1")) as pair:
+            compare(dz, dy, first + pair * 2, 2, within)
+        with text.only_if(text.number(f"and i64 {count}, 1").equals(1)):
+            compare(dz, dy, reach_x + 0, 1, within)
+        # Sums of sums: each then rounds a few dozen times, and not once a shift, always up in a flat picture.
+        text.call("settle", "ptr %part", "ptr %total", samples * (channels + 1))
+
+    with text.loop(-reach_z, reach_z + 1) as dz:
+        in_plane = dz.equals(0)
+        with text.only_if(in_plane), text.loop(0, reach_y + 1) as dy:
+            row_of_shifts(dz, dy, text.choose(dy.equals(0), 1, -reach_x), True)
+        with text.only_if(text.value(f"xor i1 {in_plane}, true")), text.loop(-reach_y, reach_y + 1) as dy:
+            row_of_shifts(dz, dy, -reach_x, False)
+    text.add("  ret void\n}")
+
+
+class Program(NamedTuple):
+    """Addresses of the functions called from outside."""
+
+    means: int
     finish: int
 
 
 def program_text(patch: Patch, compute: np.dtype[Any]) -> str:
     """LLVM text of the functions a patch needs."""
     text = _Text(compute)
-    for prime in (True, False):
-        _distances(text, patch.down, patch.along, patch.planes, prime)
-    _squares(text)
-    for shifts, end in ((1, ""), (2, "_pair")):
-        for both, start in ((True, "both"), (False, "single")):
-            _weigh(text, start + end, patch.channels, patch.fused, shifts, both)
+    if not patch.fused:
+        for prime in (True, False):
+            _distances(text, patch.down, patch.along, patch.planes, prime)
+    if patch.planes:
+        _squares(text)
+    for shifts in (1, 2):
+        for both in (True, False):
+            _weigh(text, f"weigh_{shifts}_{'both' if both else 'one'}", patch.channels, patch.fused, shifts, both)
     _settle(text)
+    _means(text, patch)
     _finish(text, patch.channels)
     return text.whole()
 
@@ -508,9 +700,6 @@ def _caller(count: int) -> Any:
     return intrinsic_of(names, lambda *_: types.intp(*[types.intp] * (count + 1)), generate)
 
 
-call_distances = _caller(7)
-call_squares = _caller(7)
-call_weigh = _caller(9)
-call_settle = _caller(3)
+call_means = _caller(9)
 call_finish = _caller(6)
 call_powers = _caller(2)

@@ -87,12 +87,12 @@ def means(
             clean = np.where(good, src, 0).astype(src.dtype)
             inside = cval if math.isfinite(cval) else 0.0
             means(clean, dst, shape, patch, plane_weights, reach, unit, norm, spatial, mode, inside)
-            sizes = (patch_depth(patch, plane_weights), patch.down.size, patch.along.size)
+            sizes = (patch.depth, patch.down.size, patch.along.size)
             dst[poisoned(~good, shape, reach, sizes, mode, not math.isfinite(cval))] = np.nan
             return
     compute = compute_type(src.dtype)
     outer, depth, height, width, channels = shape
-    table = numbers((depth, height, width), channels, patch, patch_depth(patch, plane_weights), reach, compute)
+    table = numbers((depth, height, width), patch, reach, compute)
     exponent = scale_exponent(unit, max(largest, abs(float(cval)) if mode == CONSTANT else 0.0), compute)
     unit = math.ldexp(unit, exponent)
     k = min(norm / unit / unit, float(np.finfo(compute).max))
@@ -102,13 +102,8 @@ def means(
     pair = (src.reshape(rows, width * channels), dst.reshape(rows, width * channels))
     shifts = math.prod(2 * r + 1 for r in reach)
     work = rows * (width / lanes(compute) + 8) * shifts * _WORK * (1 + plane_weights.size / 4)
-    args = (*pair, table, spatial, plane_weights.astype(compute), 0.0, compute.type(k), scale, unscale, src.dtype.type(cval), mode)
+    args = (*pair, table, spatial, plane_weights.astype(compute), compute.type(k), scale, unscale, src.dtype.type(cval), mode)
     run_rows(kernel, args, rows, work, min(16, height))
-
-
-def patch_depth(patch: Patch, plane_weights: Array) -> int:
-    """Planes of a patch, channels not counted."""
-    return plane_weights.size // patch.channels
 
 
 def scale_exponent(unit: float, largest: float, compute: np.dtype[Any]) -> int:

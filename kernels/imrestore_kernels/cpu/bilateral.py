@@ -37,5 +37,5 @@ def bilateral(
         masked_means(src, dst, shape, weights, mode, cval, where, pad_counts)
         return
     channels = shape[-1]
-    patch = Patch(Sums(1), Sums(1), channels > 1, channels)
+    patch = Patch(1, Sums(1), Sums(1), channels)
     means(src, dst, shape, patch, np.ones(channels), reach, sigma_color, 0.5 * LOG2_E, spatial, mode, cval)

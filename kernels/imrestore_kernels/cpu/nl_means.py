@@ -36,7 +36,7 @@ def nl_means(
     down, down_scale = _sums(patch_y)
     along, along_scale = _sums(patch_x)
     channels = shape[-1]
-    patch = Patch(down, along, patch_z.size * channels > 1, channels)
+    patch = Patch(patch_z.size, down, along, channels)
     norm = LOG2_E / (channels * down_scale * along_scale)
     spatial = np.full(sum(2 * r + 1 for r in reach), slack / 3)
     means(src, dst, shape, patch, np.repeat(patch_z, channels), reach, h, norm, spatial, mode, cval)

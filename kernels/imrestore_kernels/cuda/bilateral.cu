@@ -9,6 +9,32 @@
 #include "similarity.cuh"
 
 #ifdef TILE
+#define RUN 32  // hundreds of float32 additions of like numbers to one sum would go beyond the contract's 2e-6
+
+// Weighted sums of the differences u(p) - u(q) for the ROWS pixels of a thread.
+struct Sums {
+    Real weights[ROWS], values[CHANNELS][ROWS];
+
+    __device__ __forceinline__ void clear() {
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) {
+            weights[r] = 0;
+#pragma unroll
+            for (int c = 0; c < CHANNELS; ++c) values[c][r] = 0;
+        }
+    }
+
+    __device__ __forceinline__ void take(Sums& run) {
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) {
+            weights[r] += run.weights[r];
+#pragma unroll
+            for (int c = 0; c < CHANNELS; ++c) values[c][r] += run.values[c][r];
+        }
+        run.clear();
+    }
+};
+
 // A thread makes ROWS pixels of one column, all of them from the same shift at a time: both parts of the exponent become
 // the argument of one exponential.
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
@@ -29,31 +55,39 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
         const Real per_square = scale.per_square(sigma_color, 2);
         const Real per_step_y = Real(space_y), per_step_x = Real(space_x);
         const Real* const corner = tile + warp * ROWS * PITCH + lane;
-        Real own[CHANNELS][ROWS], weights[ROWS] = {}, sums[CHANNELS][ROWS] = {};
+        Real own[CHANNELS][ROWS];
 #pragma unroll
         for (int c = 0; c < CHANNELS; ++c)
 #pragma unroll
             for (int r = 0; r < ROWS; ++r) own[c][r] = corner[c * box.plane() + (r + radius_y) * PITCH + radius_x];
+        const int columns = 2 * radius_x + 1;
+        Sums total, run;
+        total.clear();
+        run.clear();
         for (int i = 0; i <= 2 * radius_y; ++i) {
             const Real step_y = Real(i - radius_y), far_y = -(step_y * step_y * per_step_y);
             Real step_x = Real(-radius_x);
+            for (int first = 0; first < columns; first += RUN) {
+                const int last = first + RUN < columns ? first + RUN : columns;
 #pragma unroll 4
-            for (int j = 0; j <= 2 * radius_x; ++j) {
-                const Real far = fused(-(step_x * step_x), per_step_x, far_y);
-                step_x += 1;
+                for (int j = first; j < last; ++j) {
+                    const Real far = fused(-(step_x * step_x), per_step_x, far_y);
+                    step_x += 1;
 #pragma unroll
-                for (int r = 0; r < ROWS; ++r) {
-                    Real squares, d[CHANNELS];
+                    for (int r = 0; r < ROWS; ++r) {
+                        Real squares, d[CHANNELS];
 #pragma unroll
-                    for (int c = 0; c < CHANNELS; ++c) {
-                        d[c] = own[c][r] - corner[c * box.plane() + (i + r) * PITCH + j];
-                        squares = c ? fused(d[c], d[c], squares) : d[c] * d[c];
+                        for (int c = 0; c < CHANNELS; ++c) {
+                            d[c] = own[c][r] - corner[c * box.plane() + (i + r) * PITCH + j];
+                            squares = c ? fused(d[c], d[c], squares) : product(d[c], d[c]);
+                        }
+                        const Real w = exp2_of(fused(-per_square, squares, far));
+                        run.weights[r] += w;
+#pragma unroll
+                        for (int c = 0; c < CHANNELS; ++c) run.values[c][r] = fused(w, d[c], run.values[c][r]);
                     }
-                    const Real w = exp2_of(fused(-per_square, squares, far));
-                    weights[r] += w;
-#pragma unroll
-                    for (int c = 0; c < CHANNELS; ++c) sums[c][r] = fused(w, d[c], sums[c][r]);
                 }
+                total.take(run);
             }
         }
         const int reach[] = {radius_y, radius_x};
@@ -65,7 +99,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
             T* const target = dst + plane + ((top + r) * width + x) * CHANNELS;
 #pragma unroll
             for (int c = 0; c < CHANNELS; ++c)
-                target[c] = nothing ? Type<T>::nothing() : pixel_of(own[c][r], sums[c][r], weights[r], unscale);
+                target[c] = nothing ? Type<T>::nothing() : pixel_of(own[c][r], total.values[c][r], total.weights[r], unscale);
         }
     });
 }

@@ -28,9 +28,9 @@ __device__ __forceinline__ float exp2_of(float x) {
 
 // As accurate, down to 2^-1022: the whole part of x becomes the exponent, the instruction makes the rest.
 __device__ __forceinline__ double exp2_of(double x) {
-    if (!(x >= -1022)) return 0;
-    const double whole = rint(x);
-    return double(exp2_of(float(x - whole))) * __longlong_as_double(((long long)whole + 1023) << 52);
+    const double held = fmax(x, -1022.0), whole = rint(held);
+    const double w = double(exp2_of(float(held - whole))) * __longlong_as_double(((long long)whole + 1023) << 52);
+    return x >= -1022 ? w : 0;
 }
 
 __device__ __forceinline__ float fused(float a, float b, float c) { return fmaf(a, b, c); }
