@@ -28,7 +28,7 @@ MAX_GUIDE_CHANNELS = 4
 #: Windows of the structural similarity: a block of a GPU keeps the sums of so many rows.
 MAX_SSIM_SIDE = 101
 NAN_POLICIES = ("propagate", "omit", "raise")
-PATCH_WEIGHTS = ("uniform", "gaussian")
+PATCH_WEIGHTS = ("tapered", "uniform", "gaussian")
 PROTOCOLS = ("gray", "rgb", "y-sr")
 
 
@@ -161,7 +161,7 @@ def patch_distances(value: object, axes: int) -> tuple[int, ...]:
 
 def patch_weights(value: object) -> str:
     """One of PATCH_WEIGHTS."""
-    allowed = "'uniform' or 'gaussian'"
+    allowed = "'tapered', 'uniform' or 'gaussian'"
     if not isinstance(value, str):
         raise TypeError(f"patch_weights is {_shown(value)} of type {type(value).__name__}; it must be {allowed}")
     if value not in PATCH_WEIGHTS:
@@ -258,8 +258,8 @@ def nan_policy(value: object) -> str:
     return value
 
 
-def filtered_axes(axes: object, channel_axis: object, ndim: int) -> tuple[int, ...]:
-    """Axes the window extends over, in the order the caller gave them."""
+def filtered_axes(axes: object, channel_axis: object, ndim: int, most: int = 4) -> tuple[int, ...]:
+    """Axes the window extends over, ``most`` at most, in the order the caller gave them."""
     allowed = f"a whole number from {-ndim} to {ndim - 1}"
 
     def one(name: str, value: object) -> int:
@@ -279,10 +279,10 @@ def filtered_axes(axes: object, channel_axis: object, ndim: int) -> tuple[int, .
         raise ValueError(f"axes is {_shown(axes)}; every axis may be named once")
     if channel is not None and channel in chosen:
         raise ValueError(f"axes is {_shown(axes)}; it must not contain channel_axis, {_shown(channel_axis)}")
-    if not 1 <= len(chosen) <= 4:
+    if not 1 <= len(chosen) <= most:
         name = "image" if axes is None else "axes"
         raise ValueError(
-            f"{name} has {len(chosen)} axes to filter; there must be 1 to 4 (use axes= to choose them)"
+            f"{name} has {len(chosen)} axes to filter; there must be 1 to {most} (use axes= to choose them)"
         )
     return chosen
 

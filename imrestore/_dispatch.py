@@ -271,17 +271,19 @@ def open_image(
     cval: object,
     kinds: str,
     joint: bool = False,
+    most_axes: int = 4,
 ) -> Opened:
     """Check everything about the image that does not depend on the filter.
 
-    A ``joint`` filter looks at all channels of a pixel together; the others take channels one by one, like a batch.
+    A ``joint`` filter looks at all channels of a pixel together; the others take channels one by one, like a batch. No more
+    than ``most_axes`` may be filtered.
     """
     kind = library(image)
     device = _device(image, kind)
     array = _as_array(image, kind, device, "image")
     dtype = _checks.image_dtype(np.dtype(array.dtype), kinds)
     _checks.image_shape(tuple(array.shape))
-    chosen = _checks.filtered_axes(axes, channel_axis, array.ndim)
+    chosen = _checks.filtered_axes(axes, channel_axis, array.ndim, most_axes)
     policy = _checks.nan_policy(nan_policy)
     for name, other in (("out", out), ("where", where)):
         _check_same_kind(name, other, image, kind, device)

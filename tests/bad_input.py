@@ -84,7 +84,7 @@ SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
     "shape (1, 40)": (lambda: picture((1, 40)), "equal"),
     "shape (40, 1)": (lambda: picture((40, 1), "uint16"), "equal"),
     "shape (2, 2)": (lambda: picture((2, 2)), "equal"),
-    "4-d": (lambda: picture((3, 4, 5, 6)), "equal"),
+    "4-d": (lambda: picture((3, 4, 5, 6)), "four axes"),
     "5-d": (lambda: picture((2, 2, 2, 2, 2)), "refused"),
     "5 channels": (lambda: picture((12, 10, 5), "float32"), "equal"),
     "stride 0": (lambda: np.broadcast_to(picture((24,)), (24, 24)), "equal"),
@@ -148,6 +148,13 @@ BAD_VALUES: dict[str, list[Any]] = {
     "radius": [-1, 1.5, NAN, INF, (), (1,), (1, 2, 3), (1, -1), (1, 1.5), (1, "1"), (1, None),
                16384, HUGE, 2**64, BEYOND_REPR, RAGGED, True,
                *NOT_A_NUMBER_OF_ANY_KIND],
+    "guide": [np.zeros((24, 23)), np.zeros((23, 24)), np.zeros((24, 1)), np.zeros(24), np.zeros((1, 24, 24)), np.zeros((0, 24)),
+              np.zeros((24, 24, 1, 1)), np.zeros(()), np.zeros((24, 24), bool), np.zeros((24, 24), complex),
+              np.zeros((24, 24), object), np.zeros((24, 24), np.longdouble), np.ma.zeros((24, 24)),
+              np.zeros((24, 24)).view(np.matrix), [[0] * 23] * 24, RAGGED, "guide", b"guide", 0, 4, 1.5, NAN, True, 1j, {}, set(),
+              object(), np.ndarray, [None] * 24],
+    "eps": [0, -1, -1e-9, NAN, INF, -INF, None, (), (1,), [1.0], (1, 1), RAGGED, 10**400, BEYOND_REPR, True, np.bool_(True),
+            np.array([1.0]), *NOT_A_NUMBER_OF_ANY_KIND],
     "mode": ["", "Reflect", "symmetric", "edge", "reflect ", None, 0, 1.5, NAN, True, b"reflect", ["reflect"],
              ("reflect", "wrap"), object(), str, {}],
     "cval": [True, False, "0", b"0", None, 1j, NAN, INF, -INF, 256, -1, 0.5, 1e30, 10**400, BEYOND_REPR, [0], (1, 2),
@@ -197,11 +204,14 @@ PARAMETERS = {
     "median": ("size", "footprint", "rank", "percentile", *COMMON),
     "gaussian": ("sigma", "truncate", "radius", *COMMON),
     "nl_means": ("sigma", "h", "patch_size", "patch_distance", "patch_weights", *COMMON),
+    "guided": ("guide", "radius", "eps", *COMMON),
     "bilateral": ("sigma_color", "sigma_space", "truncate", "radius", *COMMON),
 }
+UP_TO_THREE_AXES = ("nl_means", "bilateral")
 # What a filter is given beside: arguments without a default, and less work for the oracle.
 GIVEN: dict[str, dict[str, Any]] = {
     "nl_means": {"sigma": 10.0, "h": 30.0, "patch_size": 3, "patch_distance": 2},
+    "guided": {"radius": 2, "eps": 50.0},
     "bilateral": {"sigma_color": 30.0, "sigma_space": 1.0},
 }
 # Values that are wrong together: the message has to begin with one of the names.
@@ -229,6 +239,18 @@ BAD_COMBINATIONS: dict[str, list[dict[str, Any]]] = {
         {"axes": (0,), "patch_distance": (3, 3)},
         {"channel_axis": 0, "patch_size": (3, 3)},
     ],
+    "guided": [
+        {"axes": (0, 1), "channel_axis": 1},
+        {"axes": (0,), "radius": (1, 1)},
+        {"guide": np.zeros((24, 24, 3))},
+        {"guide": np.zeros((24, 24, 3)), "channel_axis": 3},
+        {"guide": np.zeros((24, 24, 3)), "channel_axis": 1},
+        {"guide": np.zeros((24, 24, 3)), "channel_axis": "2"},
+        {"guide": np.zeros((24, 24, 5)), "channel_axis": 2},
+        {"guide": np.zeros((24, 24, 0)), "channel_axis": 2},
+        {"guide": np.full((24, 24), NAN), "nan_policy": "raise"},
+        {"guide": np.zeros((24, 24), np.int8), "mode": "constant", "cval": 200},
+    ],
     "bilateral": [
         {"axes": (0, 1), "channel_axis": 1},
         {"axes": (0,), "sigma_space": (1, 1)},
@@ -246,6 +268,8 @@ def cases(filter_name: str, kind: str) -> Cases:
     """Name, image maker, keywords, arguments an error may name, and what has to happen."""
     if kind == "input":
         for name, (make, must) in INPUT_KINDS.items():
+            if must == "four axes":
+                must = "refused" if filter_name in UP_TO_THREE_AXES else "equal"
             if must == "rank only":
                 must = "equal" if filter_name == "median" else "refused"
             yield name, make, {}, ("image",), must

@@ -24,10 +24,10 @@ MIXED: tuple[tuple[str, str, tuple[int, ...], dict[str, Any]], ...] = (
     ("gaussian", "float32", (64, 64), {"sigma": 2.5, "mode": "mirror"}),
     ("gaussian", "float64", (30, 31), {"sigma": (0, 3.0), "mode": "constant", "cval": 2.0}),
     ("gaussian", "float32", (20, 21), {"sigma": 1.0, "nan_policy": "omit"}),
-    ("nl_means", "uint8", (40, 41), {"sigma": 10.0, "h": 30.0, "patch_distance": 3}),
+    ("nl_means", "uint8", (20, 31), {"sigma": 10.0, "h": 30.0, "patch_distance": 3}),
     ("nl_means", "float32", (24, 25, 3), {"sigma": 10.0, "h": 90.0, "patch_size": 3, "patch_distance": 2, "channel_axis": -1}),
     ("bilateral", "uint8", (64, 60), {"sigma_color": 30.0, "sigma_space": 2.0}),
-    ("bilateral", "float32", (40, 41), {"sigma_color": 90.0, "sigma_space": 1.0, "nan_policy": "omit"}),
+    ("bilateral", "float32", (20, 21), {"sigma_color": 90.0, "sigma_space": 1.0, "nan_policy": "omit"}),
 )
 
 

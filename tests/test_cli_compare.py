@@ -136,6 +136,7 @@ def test_files_that_cannot_be_compared(files: list[str], tmp_path: Path, capsys:
     broken.write_bytes(b"no picture")
     pages = tmp_path / "pages.tif"
     tifffile.imwrite(pages, np.zeros((3, 20, 20), np.uint8), photometric="minisblack")
+    mask = saved(tmp_path / "mask.npy", np.zeros((20, 20), bool))
     complex_pixels = saved(tmp_path / "complex.npy", np.zeros((20, 20), complex))
     for first, second, text in (
         (files[0], small, f"{files[0]} (170 x 180, 3 channels) and {small} (24 x 31) cannot be compared; they must have the same"),
@@ -143,7 +144,8 @@ def test_files_that_cannot_be_compared(files: list[str], tmp_path: Path, capsys:
         (str(tmp_path / "none.png"), small, "none.png"),
         (small, str(broken), f"{broken}: "),
         (str(pages), str(pages), f"{pages}: the file has several pages"),
-        (complex_pixels, complex_pixels, "dtype complex128"),
+        (mask, mask, "image has dtype bool"),
+        (complex_pixels, complex_pixels, "complex128"),
         (small, str(tmp_path / "a.gif"), "a.gif: unknown kind of file"),
     ):
         assert main(["compare", first, second]) == 1

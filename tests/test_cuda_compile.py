@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from imrestore_kernels.cuda import _launch
+from imrestore_kernels.cuda.bilateral import bilateral
 from imrestore_kernels.cuda.gaussian import gaussian
 from imrestore_kernels.cuda.mean import mean
 from imrestore_kernels.cuda.median import median
+from imrestore_kernels.cuda.nl_means import nl_means
 
 from tests.cuda_on_cpu.toolchain import assemble, compile_ptx, nvrtc_path, ptxas_path
 
@@ -59,6 +61,11 @@ def taps(radius: int) -> np.ndarray:
     return np.full(2 * radius + 1, 1 / (2 * radius + 1))
 
 
+def bell(size: int) -> np.ndarray:
+    weights = np.exp(-8 * ((np.arange(size) - size // 2) / (size - 1)) ** 2)
+    return weights / weights.sum()
+
+
 GREY, COLOUR, VOLUME = (1, 512, 512, 1), (1, 512, 512, 3), (1, 64, 64, 64, 1)
 
 #: name -> (launcher, shape, masked, arguments before the mode)
@@ -85,6 +92,15 @@ CALLS: dict[str, tuple[Callable[..., None], tuple[int, ...], bool, tuple[Any, ..
     "median-3x3x3": (median, VOLUME, False, ((3, 3, 3), None, 13, 50.0)),
     "median-32": (median, VOLUME, False, ((4, 4, 2), None, 16, 50.0)),
     "median-volume-where": (median, VOLUME, True, ((3, 3, 5), None, 22, 50.0)),
+    "nl_means-7": (nl_means, GREY, False, (9.0, 5.0, [taps(3)] * 2, [10, 10])),
+    "nl_means-7-weights": (nl_means, GREY, False, (9.0, 5.0, [bell(7)] * 2, [10, 10])),
+    "nl_means-7-colour": (nl_means, COLOUR, False, (9.0, 5.0, [taps(3)] * 2, [10, 10])),
+    "nl_means-1": (nl_means, GREY, False, (9.0, 5.0, [np.ones(1)] * 2, [3, 3])),
+    "nl_means-15-weights": (nl_means, GREY, False, (9.0, 5.0, [bell(15)] * 2, [7, 7])),
+    "nl_means-volume-where": (nl_means, VOLUME, True, (9.0, 5.0, [taps(1)] * 3, [3, 3, 3])),
+    "bilateral-r4": (bilateral, GREY, False, (30.0, (2.0, 2.0), (4, 4))),
+    "bilateral-r4-colour": (bilateral, COLOUR, False, (30.0, (2.0, 2.0), (4, 4))),
+    "bilateral-volume-where": (bilateral, VOLUME, True, (30.0, (2.0, 2.0, 2.0), (4, 4, 4))),
 }
 
 #: One call per kernel.
@@ -97,6 +113,10 @@ KERNELS = (
     "median-3x3x3",
     "median-15",
     "median-volume-where",
+    "nl_means-7",
+    "nl_means-volume-where",
+    "bilateral-r4",
+    "bilateral-volume-where",
 )
 
 # Every call for one dtype and architecture; every kernel for the other architectures and for the other kinds of dtypes.

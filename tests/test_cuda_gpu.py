@@ -16,7 +16,7 @@ from imrestore_kernels.cuda.mean import mean as mean_kernel
 import imrestore
 from tests import oracles
 from tests.backends import same_bits
-from tests.cases import Case, gaussian, mean, median
+from tests.cases import Case, bilateral, gaussian, mean, median, nl_means
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
 
@@ -43,7 +43,7 @@ def test_ranks_have_the_value_they_have_on_the_cpu() -> None:
 
 
 def test_every_run_gives_the_same_bits() -> None:
-    cases = (*mean.CASES, *gaussian.CASES, *median.CASES)
+    cases = (*mean.CASES, *gaussian.CASES, *median.CASES, *nl_means.CASES, *bilateral.CASES)
     assert [case.id for case in cases if not same_bits(on_gpu(case), on_gpu(case))] == []
 
 
@@ -65,6 +65,23 @@ def test_sums_of_a_picture_of_many_blocks(dtype: str) -> None:
         oracles.mean(image, size).assert_matches(imrestore.mean(cupy.asarray(image), size).get())
     for sigma in (1, 2, 5, 8):
         oracles.gaussian(image, sigma).assert_matches(imrestore.gaussian(cupy.asarray(image), sigma).get())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(70, 301), (41, 150, 3)])
+def test_similarities_of_a_picture_of_many_blocks(shape: tuple[int, ...], dtype: str) -> None:
+    import cupy
+
+    image = picture(dtype, shape)
+    channel_axis = 2 if len(shape) == 3 else None
+    for weights in ("uniform", "gaussian"):
+        for size, distance in ((1, 3), (4, 2), (7, 3)):
+            keywords = {"patch_size": size, "patch_distance": distance, "patch_weights": weights, "channel_axis": channel_axis}
+            result = imrestore.nl_means(cupy.asarray(image), 20.0, h=60.0, **keywords).get()
+            oracles.nl_means(image, 20.0, h=60.0, **keywords).assert_matches(result)
+    for sigma in (1, 3):
+        result = imrestore.bilateral(cupy.asarray(image), 40.0, sigma, channel_axis=channel_axis).get()
+        oracles.bilateral(image, 40.0, sigma, channel_axis=channel_axis).assert_matches(result)
 
 
 def test_work_is_queued_on_the_current_stream() -> None:

@@ -15,10 +15,13 @@ import pytest
 import scipy.ndimage
 from imrestore_kernels import borders
 from imrestore_kernels.cuda import _launch
+from imrestore_kernels.cuda.bilateral import bilateral
 from imrestore_kernels.cuda.gaussian import gaussian
 from imrestore_kernels.cuda.mean import mean
 from imrestore_kernels.cuda.median import median
+from imrestore_kernels.cuda.nl_means import nl_means
 
+from tests import oracles
 from tests.cuda_on_cpu.emulator import EmulationError, Emulator, check_guards, compiler, guarded
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="the CUDA emulator needs g++")
@@ -173,7 +176,10 @@ CORNER = 40
         ((70_000, 100, 310, 1), "more pictures than a grid has"),
     ],
 )
-@pytest.mark.parametrize("filter_name", ["mean", "gaussian", "median", "median-large", "median-volume"])
+@pytest.mark.parametrize(
+    "filter_name",
+    ["mean", "gaussian", "median", "median-large", "median-volume", "nl_means", "nl_means-gather", "bilateral"],
+)
 def test_the_last_corner_beyond_two_to_the_31_samples(shape: tuple[int, ...], name: str, filter_name: str) -> None:
     """Only the block of the last corner runs, on arrays of zeros that take no memory until they are written to."""
     src, dst = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
@@ -182,6 +188,7 @@ def test_the_last_corner_beyond_two_to_the_31_samples(shape: tuple[int, ...], na
     src[-1, -CORNER:, -CORNER:, 0] = corner
     third, eye = np.full(3, 1 / 3), np.eye(3, dtype=bool)
     box = np.rint(scipy.ndimage.uniform_filter(corner * 1.0, 3))
+    wide = np.full(17, 1 / 17)  # a patch that is not made in tiles
     calls: dict[str, tuple[Callable[[], None], np.ndarray]] = {
         "mean": (lambda: mean(src, dst, (3, 3), 0, 0), box),
         "gaussian": (lambda: gaussian(src, dst, [third, third], 0, 0), box),
@@ -196,6 +203,18 @@ def test_the_last_corner_beyond_two_to_the_31_samples(shape: tuple[int, ...], na
         "median-volume": (
             lambda: median(src, dst, (3, 3), eye, 1, 50.0, 0, 0),
             scipy.ndimage.median_filter(corner, footprint=eye),
+        ),
+        "nl_means": (
+            lambda: nl_means(src, dst, 0.0, 90.0, [third, third], [2, 2], 0, 0),
+            oracles.nl_means(corner, 0.0, h=90.0, patch_size=3, patch_distance=2).low,
+        ),
+        "nl_means-gather": (
+            lambda: nl_means(src, dst, 0.0, 90.0, [third, wide], [2, 2], 0, 0),
+            oracles.nl_means(corner, 0.0, h=90.0, patch_size=(3, 17), patch_distance=2).low,
+        ),
+        "bilateral": (
+            lambda: bilateral(src, dst, 90.0, (1.0, 1.0), (2, 2), 0, 0),
+            oracles.bilateral(corner, 90.0, 1.0).low,
         ),
     }
     call, expected = calls[filter_name]
@@ -217,7 +236,8 @@ def test_the_last_corner_beyond_two_to_the_31_samples(shape: tuple[int, ...], na
 def blocks_needed(filter_name: str, shape: tuple[int, ...], grid: tuple[int, int, int]) -> tuple[int, int, int]:
     """Blocks that cover a shape if the grid had no limits: where its last one wraps round to."""
     outer, height, width, _ = shape
-    rows, columns = {"mean": (32, 128), "gaussian": (32, 128), "median": (32, 64)}.get(filter_name, (0, 0))
+    tiles = {"mean": (32, 128), "gaussian": (32, 128), "median": (32, 64), "nl_means": (16, 120), "bilateral": (32, 32)}
+    rows, columns = tiles.get(filter_name, (0, 0))
     if not rows:
         return grid  # one axis of blocks, not cut
     if filter_name == "gaussian":

@@ -60,7 +60,7 @@ def test_nothing_is_computed_before_it_is_asked_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_volumes_channels_and_axes(name: str) -> None:
-    function, image = public(name), picture("uint16", (8, 9, 6))
+    function, image = public(name), picture("uint16", (4, 9, 3))
     lazy = da.from_array(image, chunks=(3, 2, 2))
     window = WINDOWS[name][1]
     for keywords in ({}, {"channel_axis": -1}, {"axes": (0, 2)}, {"axes": 1, "mode": "wrap"}, {"channel_axis": 0}):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import operator
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpydoc.validate import validate
 import imrestore
 
 PUBLIC = [name for name in imrestore.__all__ if callable(getattr(imrestore, name))]
+PUBLIC += [f"{module}.{name}" for module in ("metrics", "noise") for name in getattr(imrestore, module).__all__]
 FILTERS = ["mean", "median", "gaussian", "nl_means", "bilateral"]
 KERNELS = Path(__file__).resolve().parent.parent / "kernels" / "imrestore_kernels"
 
@@ -25,6 +27,10 @@ KERNELS = Path(__file__).resolve().parent.parent / "kernels" / "imrestore_kernel
 # sentence is enough (ES01), references everywhere (SA01; the filters' are checked below) that begin in capitals (SA03),
 # a description of what a context manager yields (YD01).
 IGNORED = {"GL01", "ES01", "SA01", "SA03", "YD01"}
+
+
+def public(name: str) -> Callable[..., object]:
+    return operator.attrgetter(name)(imrestore)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +51,7 @@ def test_examples_run(name: str) -> None:
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     failures: list[str] = []
     examples = 0
-    for example in finder.find(inspect.unwrap(getattr(imrestore, name)), name, module=False, globs={}):
+    for example in finder.find(inspect.unwrap(public(name)), name, module=False, globs={}):
         examples += len(example.examples)
         runner.run(example, out=failures.append)
     assert "".join(failures) == ""
@@ -60,7 +66,7 @@ def test_docstrings_are_numpydoc(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_documented_parameters_are_the_signature(name: str) -> None:
-    function = inspect.unwrap(getattr(imrestore, name))
+    function = inspect.unwrap(public(name))
     documented = FunctionDoc(function)["Parameters"]
     parameters = inspect.signature(function).parameters
     assert [parameter.name for parameter in documented] == list(parameters)
@@ -121,10 +127,10 @@ def argument_list(function: ast.FunctionDef) -> tuple[list[str], list[str]]:
     return [a.arg for a in arguments.args], [ast.unparse(d) for d in arguments.defaults]
 
 
-@pytest.mark.parametrize("name", FILTERS)
-def test_both_rings_export_one_signature(name: str) -> None:
-    cpu = argument_list(function_of(KERNELS / "cpu" / f"{name}.py", name))
-    cuda = argument_list(function_of(KERNELS / "cuda" / f"{name}.py", name))
+@pytest.mark.parametrize(("file", "name"), [*zip(FILTERS, FILTERS, strict=True), ("metrics", "squared_error"), ("metrics", "ssim")])
+def test_both_rings_export_one_signature(file: str, name: str) -> None:
+    cpu = argument_list(function_of(KERNELS / "cpu" / f"{file}.py", name))
+    cuda = argument_list(function_of(KERNELS / "cuda" / f"{file}.py", name))
     assert cpu == cuda
     contract = re.search(rf"^{name}\((.*)\) -> None$", (KERNELS.parent / "README.md").read_text(), re.MULTILINE)
     written = argument_list(ast.parse(f"def {name}({contract.group(1)}): ...").body[0])

@@ -31,16 +31,24 @@ def test_numpy_images_load_numba_and_nothing_else() -> None:
     loaded = modules_after(
         "import imrestore, numpy\n"
         "for f in (imrestore.mean, imrestore.median, imrestore.gaussian): f(numpy.ones((9, 9), numpy.float32))\n"
-        "imrestore.nl_means(numpy.ones((9, 9)), 1.0), imrestore.bilateral(numpy.ones((9, 9)), 1.0, 1.0)"
+        "imrestore.nl_means(numpy.ones((9, 9)), 1.0), imrestore.bilateral(numpy.ones((9, 9)), 1.0, 1.0)\n"
+        "pair = numpy.ones((2, 11, 11))\n"
+        "imrestore.metrics.psnr(*pair, data_range=1), imrestore.metrics.ssim(*pair, data_range=1)"
     )
     assert heavy(loaded) == ["numba", "llvmlite", "scipy"]  # numba/__init__.py looks for scipy's version
+
+
+def test_noise_needs_numpy_only() -> None:
+    program = "import imrestore.noise as noise, numpy\nx = numpy.arange(900.0).reshape(30, 30) % 7\n"
+    calls = "noise.estimate_sigma(x), noise.estimate_poisson_gaussian(x), noise.inverse_anscombe(noise.anscombe(x), 1, 2)"
+    assert heavy(modules_after(program + calls)) == []
 
 
 def test_thread_settings_load_no_compiler() -> None:
     assert heavy(modules_after("import imrestore\nimrestore.set_num_threads(2)\nimrestore.get_num_threads()")) == []
 
 
-@pytest.mark.parametrize("private", ["_checks", "_dispatch", "filters", "filters._median"])
+@pytest.mark.parametrize("private", ["_checks", "_dispatch", "filters", "filters._median", "metrics._ssim", "noise._patches"])
 def test_every_module_can_be_imported_first(private: str) -> None:
     assert heavy(modules_after(f"import imrestore.{private}")) == []
 

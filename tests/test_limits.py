@@ -178,7 +178,7 @@ def test_refused_dtypes_are_told_the_alternative(name: str, dtype: str, words: l
         (lambda image: imrestore.nl_means(image, 1, h=0), ["h is 0", "None or", "> 0", "image's units"]),
         (lambda image: imrestore.nl_means(image, 1, patch_size=65), ["patch_size is 65", "1 to 64"]),
         (lambda image: imrestore.nl_means(image, 1, patch_distance=-1), ["patch_distance is -1", "0 to 1024"]),
-        (lambda image: imrestore.nl_means(image, 1, patch_weights="flat"), ["'flat'", "'uniform' or 'gaussian'"]),
+        (lambda image: imrestore.nl_means(image, 1, patch_weights="flat"), ["'flat'", "'tapered', 'uniform' or 'gaussian'"]),
         (lambda image: imrestore.bilateral(image, 0, 1), ["sigma_color is 0", "> 0", "image's units"]),
         (lambda image: imrestore.bilateral(image, 1, -1), ["sigma_space is -1", ">= 0 in pixels"]),
         (lambda image: imrestore.bilateral(image, 1, 600), ["sigma_space is 600", "truncate 2.0", "at most 1024"]),

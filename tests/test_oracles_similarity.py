@@ -141,6 +141,17 @@ def test_gaussian_patch_weights_fall_with_the_distance_from_the_pixel(size: int)
     np.testing.assert_array_equal(patch_taps("uniform", size) * size, np.ones(size))
 
 
+@pytest.mark.parametrize(
+    ("size", "weights"),
+    [(1, [1]), (2, [1, 1]), (3, [1, 1, 1]), (4, [1, 1, 1, 1]), (5, [1, 2, 2, 2, 1]), (6, [1, 2, 2, 2, 2, 1]),
+     (7, [1, 2, 3, 3, 3, 2, 1]), (8, [1, 2, 3, 3, 3, 3, 2, 1]), (9, [1, 2, 3, 4, 4, 4, 3, 2, 1])],
+)  # fmt: skip
+def test_tapered_patch_weights_are_two_boxes_convolved(size: int, weights: list[int]) -> None:
+    np.testing.assert_allclose((patch_taps("tapered", size) * sum(weights)).astype(float), weights, rtol=1e-15)
+    short = max(1, (size - 1) // 2)
+    np.testing.assert_array_equal(np.convolve(np.ones(short), np.ones(size + 1 - short)), weights)
+
+
 def test_a_weight_too_small_for_any_float_still_decides() -> None:
     """Where the pixel itself takes no part, its nearest relative is what is left."""
     image = np.array([0.0, 1000.0, 500.0, 990.0, 20.0])

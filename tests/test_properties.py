@@ -78,7 +78,7 @@ def draw_patches(draw: st.DrawFn, filtered: int, keywords: dict[str, Any]) -> No
     size, distance = st.integers(1, 5), st.integers(0, {1: 20, 2: 4, 3: 2, 4: 1}[filtered])
     keywords["patch_size"] = draw(size | st.tuples(*[size] * filtered))
     keywords["patch_distance"] = draw(distance | st.tuples(*[distance] * filtered))
-    keywords["patch_weights"] = draw(st.sampled_from(["uniform", "gaussian"]))
+    keywords["patch_weights"] = draw(st.sampled_from(["tapered", "uniform", "gaussian"]))
     keywords["sigma"] = draw(st.sampled_from([0, 0.5, 300.0]) | st.floats(0, 1e3))
     keywords["h"] = draw(st.sampled_from([1, 200.0]) | st.floats(1e-3, 1e5))
 

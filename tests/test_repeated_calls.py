@@ -69,7 +69,7 @@ def test_values_that_are_equal_but_not_alike(name: str) -> None:
         assert same_bits(function(image, mode="constant", cval=np.uint8(1)), function(image, mode="constant", cval=1))
         with pytest.raises(TypeError, match=r"^cval "):
             function(image, mode="constant", cval=True)
-        with pytest.raises(TypeError, match=r"^(size|sigma|patch_distance|sigma_space) "):
+        with pytest.raises(TypeError, match=r"^(size|sigma|patch_distance|sigma_space|radius) "):
             function(image, True)
 
 

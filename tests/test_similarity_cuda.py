@@ -26,9 +26,7 @@ from tests.cuda_on_cpu.emulator import ORDERS, Emulator, check_guards, compiler,
 emulated = pytest.mark.skipif(compiler() is None, reason="the CUDA emulator needs g++")
 
 #: Every case with its own order of threads: they take turns.
-CASES = [
-    (case, list(ORDERS)[i % len(ORDERS)]) for cases in (nl_means.CASES, bilateral.CASES) for i, case in enumerate(cases)
-]
+CASES = [(case, list(ORDERS)[i % len(ORDERS)]) for cases in (nl_means.CASES, bilateral.CASES) for i, case in enumerate(cases)]
 
 
 @pytest.fixture

@@ -14,15 +14,35 @@ from typing import Any
 import numpy as np
 
 import imrestore
-from benches.rows import Plan, Row, measure
+from benches.rows import Goal, Plan, Row, measure
 from benches.timing import Contender
 
 CUPYX, CUCIM = "cupyx", "cucim"
-SIZES = {"mean": (3, 5, 9, 15, 31), "gaussian": (1, 2, 5), "median": (3, 5, 7, 15, 31)}
-QUICK = {"mean": (3,), "gaussian": (2,), "median": (3, 5)}
+#: What each filter is given: a size, a sigma, or the side of the window in which 7x7 patches are compared.
+SIZES = {
+    "mean": (3, 5, 9, 15, 31),
+    "gaussian": (1, 2, 5),
+    "median": (3, 5, 7, 15, 31),
+    "nl_means": (11, 21),
+    "bilateral": (1, 2, 5),
+}
+QUICK = {"mean": (3,), "gaussian": (2,), "median": (3, 5), "nl_means": (21,), "bilateral": (2,)}
 
-#: Relative to the CPU's result; a rank has no tolerance.
-TOLERANCE = {"mean": 2e-6, "gaussian": 2e-6, "median": 0.0}
+#: Relative to the CPU's result; a rank has no tolerance. Pixels are below 1 and similarities within 2e-6 of their
+#: differences on either side: absolute for these.
+TOLERANCE = {"mean": 2e-6, "gaussian": 2e-6, "median": 0.0, "nl_means": 0.0, "bilateral": 0.0}
+ABSOLUTE = {"nl_means": 4e-6, "bilateral": 4e-6}
+
+#: Seconds a megapixel, of 7x7 patches in 21x21 windows on an H200.
+NL_MEANS_GOAL = 1e-3
+
+
+def ours(name: str, image: Any, parameter: int, **out: Any) -> Any:
+    if name == "nl_means":
+        return imrestore.nl_means(image, 0.1, h=0.3, patch_size=7, patch_distance=parameter // 2, **out)
+    if name == "bilateral":
+        return imrestore.bilateral(image, 0.3, parameter, **out)
+    return getattr(imrestore, name)(image, parameter, **out)
 
 
 def rows(plan: Plan) -> Iterator[Row]:
@@ -37,21 +57,22 @@ def rows(plan: Plan) -> Iterator[Row]:
 
 
 def row(plan: Plan, cupy: Any, name: str, parameter: int, image: Any, out: Any) -> Row:
-    ours = getattr(imrestore, name)
     excerpt = image[:512, :512].copy()
-    expected = ours(excerpt.get(), parameter)
-    equal = bool(np.allclose(ours(excerpt, parameter).get(), expected, rtol=TOLERANCE[name], atol=0))
+    expected, found = ours(name, excerpt.get(), parameter), ours(name, excerpt, parameter).get()
+    equal = bool(np.allclose(found, expected, rtol=TOLERANCE[name], atol=ABSOLUTE.get(name, 0)))
+    sized = {"gaussian": "sigma {0}", "bilateral": "sigma {0}", "nl_means": "7x7 in {0}x{0}"}
     return measure(
         plan,
-        synchronized(cupy, lambda: ours(image, parameter, out=out)),
+        synchronized(cupy, lambda: ours(name, image, parameter, out=out)),
         [Contender(peer, synchronized(cupy, call)) for peer, call in peers(name, parameter, image, out).items()],
         copy=synchronized(cupy, lambda: cupy.copyto(out, image)),
         suite="cuda",
         filter=name,
-        parameters=f"sigma {parameter}" if name == "gaussian" else f"{parameter}x{parameter}",
+        parameters=sized.get(name, "{0}x{0}").format(parameter),
         dtype="float32",
         shape=tuple(image.shape),
         equal=equal,
+        goal=Goal(NL_MEANS_GOAL * image.size / 1e6) if name == "nl_means" and parameter == 21 else None,
         note=cupy.cuda.runtime.getDeviceProperties(image.device.id)["name"].decode(),
     )
 
@@ -65,7 +86,9 @@ def synchronized(cupy: Any, call: Callable[[], object]) -> Callable[[], object]:
 
 
 def peers(name: str, parameter: int, image: Any, out: Any) -> dict[str, Callable[[], object]]:
-    """Those of the same definition that are installed."""
+    """Those of the same definition that are installed; neither has non-local means or a bilateral filter."""
+    if name in ABSOLUTE:
+        return {}
     from cupyx.scipy import ndimage
 
     cupyx: dict[str, Callable[[], object]] = {

@@ -160,7 +160,7 @@ def _add_own_options(group: argparse._ArgumentGroup, name: str) -> None:
         add("--h", type=float, metavar="H", help=f"strength, in the values' units ({H_OF_SIGMA} sigma)")
         add("--patch-size", type=numbers(int), metavar="N[,N]", help="side of the patches, or one per axis (7)")
         add("--patch-distance", type=numbers(int), metavar="N[,N]", help="how far to look for others, in pixels (10)")
-        add("--patch-weights", metavar="KIND", help="uniform or gaussian (uniform)")
+        add("--patch-weights", metavar="KIND", help="tapered, uniform or gaussian (tapered)")
     add("--mode", metavar="MODE", help=f"pixels beyond the border: {MODES} (reflect)")
     add("--cval", type=number, metavar="V", help="their value in mode constant (0)")
     add("--axes", type=numbers(int), metavar="A[,A]", help="axes to filter (all but the channels)")

@@ -28,7 +28,7 @@ def bilateral(
     Parameters
     ----------
     image : array
-        1 to 4 filtered axes and any number of others; int8 to int64, uint8 to uint64, float16, float32 or float64. A
+        1 to 3 filtered axes and any number of others; int8 to int64, uint8 to uint64, float16, float32 or float64. A
         NumPy array (or nested lists) and a torch CPU tensor run on the CPU, a CuPy array and a torch CUDA tensor on
         their GPU, a dask array block by block. Any layout; it is not changed.
     sigma_color : float
@@ -111,6 +111,7 @@ def bilateral(
         cval=cval,
         kinds="iuf",
         joint=True,
+        most_axes=3,
     )
     color = _checks.strength("sigma_color", sigma_color)
     sigmas, radii = _checks.bilateral_radii(sigma_space, truncate, radius, len(opened.axes))

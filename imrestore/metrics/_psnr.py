@@ -15,10 +15,13 @@ def mse(image: Any, reference: Any, *, where: Any = None, nan_policy: str = "pro
 
     Parameters
     ----------
-    image, reference : array
-        Of one shape, of any number of axes; int8 to int64, uint8 to uint64, float16, float32 or float64. NumPy arrays (or
+    image : array
+        Of any number of axes; int8 to int64, uint8 to uint64, float16, float32 or float64. NumPy arrays (or
         nested lists) and torch CPU tensors are compared on the CPU, CuPy arrays and torch CUDA tensors on their GPU. Any
-        layout; they are not changed. Two dtypes are brought to the one that NumPy promotes them to.
+        layout; it is not changed.
+    reference : array
+        What it is compared with: of the same shape, kind and device. Two dtypes are brought to the one that NumPy promotes
+        them to.
     where : bool array, optional
         Broadcast to the images' shape: only True samples count.
     nan_policy : {'propagate', 'omit', 'raise'}, default: 'propagate'
@@ -74,10 +77,13 @@ def psnr(
 
     Parameters
     ----------
-    image, reference : array
-        Of one shape, of any number of axes; int8 to int64, uint8 to uint64, float16, float32 or float64. NumPy arrays (or
+    image : array
+        Of any number of axes; int8 to int64, uint8 to uint64, float16, float32 or float64. NumPy arrays (or
         nested lists) and torch CPU tensors are compared on the CPU, CuPy arrays and torch CUDA tensors on their GPU. Any
-        layout; they are not changed. Two dtypes are brought to the one that NumPy promotes them to.
+        layout; it is not changed.
+    reference : array
+        What it is compared with: of the same shape, kind and device. Two dtypes are brought to the one that NumPy promotes
+        them to.
     data_range : float, optional
         Distance of the smallest and the largest value an image may have, > 0: the peak. By default that of the dtype, 255 for
         uint8 and int8, 65535 for uint16 and int16; for floats, larger integers and two dtypes it must be given. Under a

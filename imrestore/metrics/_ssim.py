@@ -36,10 +36,13 @@ def ssim(
 
     Parameters
     ----------
-    image, reference : array
-        Of one shape, with two or three axes beside `channel_axis`; int8 to int64, uint8 to uint64, float16, float32 or
+    image : array
+        Two or three axes beside `channel_axis`; int8 to int64, uint8 to uint64, float16, float32 or
         float64. NumPy arrays (or nested lists) and torch CPU tensors are compared on the CPU, CuPy arrays and torch CUDA
-        tensors on their GPU. Any layout; they are not changed. Two dtypes are brought to the one that NumPy promotes them to.
+        tensors on their GPU. Any layout; it is not changed.
+    reference : array
+        What it is compared with: of the same shape, kind and device. Two dtypes are brought to the one that NumPy promotes
+        them to.
     data_range : float, optional
         Distance of the smallest and the largest value an image may have, > 0. By default that of the dtype, 255 for uint8 and
         int8, 65535 for uint16 and int16; for floats, larger integers and two dtypes it must be given. Under a protocol it is
@@ -48,8 +51,10 @@ def ssim(
         Standard deviation of the window's weights in pixels, > 0.
     size : int, default: 11
         Side of the window in pixels, an odd number from 1 to 101.
-    k1, k2 : float, default: 0.01, 0.03
-        Constants that steady the quotients where means and variances are small, in parts of `data_range`, > 0.
+    k1 : float, default: 0.01
+        Steadies the comparison of means where both are small, in parts of `data_range`, > 0.
+    k2 : float, default: 0.03
+        Steadies the comparison of variances where both are small, in parts of `data_range`, > 0.
     protocol : {'gray', 'rgb', 'y-sr'}, optional
         The convention of a published table, as in `psnr`; 'rgb' is the mean of the three channels.
     crop : int, default: 0
@@ -99,12 +104,12 @@ def ssim(
     Examples
     --------
     >>> import numpy, imrestore
-    >>> reference = numpy.arange(4096, dtype=numpy.uint16).reshape(64, 64) * 16
+    >>> reference = (numpy.indices((32, 32)).sum(axis=0) % 16 * 16).astype(numpy.uint8)
     >>> imrestore.metrics.ssim(reference, reference)
     1.0
-    >>> image = imrestore.gaussian(reference, 3)
+    >>> image = imrestore.gaussian(reference, 1)
     >>> round(imrestore.metrics.ssim(image, reference), 4)
-    0.9993
+    0.8181
     """
     measure = _Measure(_window(*_checks.ssim_window(size, sigma)), *_checks.ssim_constants(k1, k2))
     _checks.flag("full", full)
@@ -145,9 +150,11 @@ def ms_ssim(
 
     Parameters
     ----------
-    image, reference : array
-        Of one shape, with two or three axes beside `channel_axis`, and as many dtypes and kinds as in `ssim`. With five scales
-        and a window of 11 pixels each axis needs at least 161, after `crop`.
+    image : array
+        Two or three axes beside `channel_axis`, and the dtypes and kinds of `ssim`. With five scales and a window of 11 pixels
+        each axis needs at least 161, after `crop`.
+    reference : array
+        What it is compared with: of the same shape, kind and device.
     data_range : float, optional
         Distance of the smallest and the largest value an image may have, > 0; when it may be left out and what it means under a
         protocol is told in `ssim`.
@@ -157,8 +164,10 @@ def ms_ssim(
         Standard deviation of the window's weights in pixels, > 0.
     size : int, default: 11
         Side of the window in pixels, an odd number from 1 to 101, at every scale.
-    k1, k2 : float, default: 0.01, 0.03
-        Constants that steady the quotients, in parts of `data_range`, > 0.
+    k1 : float, default: 0.01
+        Steadies the comparison of means where both are small, in parts of `data_range`, > 0.
+    k2 : float, default: 0.03
+        Steadies the comparison of variances where both are small, in parts of `data_range`, > 0.
     protocol : {'gray', 'rgb', 'y-sr'}, optional
         The convention of a published table, as in `psnr`; 'rgb' is the mean of the three channels.
     crop : int, default: 0

@@ -184,9 +184,10 @@ def _groups(xp: Any, patches: _patches.Patches) -> _Groups:
         patches = patches.take(unclipped)
     else:
         clips_low = clips_high = False
-    means = patches.first.astype(xp.float64) + patches.values.mean(axis=0)
+    total = patches.values.sum(axis=0).astype(xp.float64)  # of integers exact in float32 too: equal means sort alike
+    means = patches.first.astype(xp.float64) + total / patches.values.shape[0]
     number = max(1, min(_GROUPS, patches.number // need))
-    order = xp.argsort(means)
+    order = xp.argsort(means, kind="stable")
     edges = [patches.number * i // number for i in range(number + 1)]
     rows = []
     for start, stop in itertools.pairwise(edges):
@@ -214,9 +215,11 @@ def _fit(groups: _Groups, samples: int) -> tuple[float, float]:
     # One intensity cannot tell the two apart: means of patches of pure noise differ by four standard deviations of a mean.
     if len(level) < 2 or np.ptp(level) < 5 * math.sqrt(float(np.median(variance)) / samples):
         return 0.0, float(np.median(variance))
+    if variance.max() <= 0:
+        return 0.0, 0.0
     gain, constant = _best_line_through_two(groups)
     for _ in range(50):
-        model = _model(level, gain, constant)
+        model = _model(groups, gain, constant)
         distance = (variance / model - 1) / (_CLEAR * scatter)
         weight = np.where(distance > 0, 1 / (1 + distance**2) ** 2, 1.0) / (model * scatter) ** 2
         before = gain, constant
@@ -226,8 +229,9 @@ def _fit(groups: _Groups, samples: int) -> tuple[float, float]:
     return gain, constant
 
 
-def _model(level: NDArray[np.float64], gain: Any, constant: Any) -> NDArray[np.float64]:
-    model: NDArray[np.float64] = np.maximum(gain * level + constant, np.finfo(np.float64).tiny)
+def _model(groups: _Groups, gain: Any, constant: Any) -> NDArray[np.float64]:
+    """Variance by the line, kept above zero where the line is not: there it fits badly enough."""
+    model: NDArray[np.float64] = np.maximum(gain * groups.level + constant, 1e-6 * groups.variance.max())
     return model
 
 
@@ -241,16 +245,14 @@ def _best_line_through_two(groups: _Groups) -> tuple[float, float]:
     through_zero = np.minimum(variance[first] / level[first], variance[second] / level[second])
     gain = np.where((constant < 0) & (through_zero > 0), through_zero, gain)
     constant = constant.clip(0)
-    distance = np.log(np.maximum(variance, np.finfo(np.float64).tiny) / _model(level, gain[:, None], constant[:, None]))
+    distance = np.log(np.maximum(variance, 1e-6 * variance.max()) / _model(groups, gain[:, None], constant[:, None]))
     distance /= _CLEAR * scatter
     cost = np.where(distance > 0, distance**2 / (1 + distance**2), np.minimum(distance**2, 25.0)).sum(axis=1)
     best = int(np.argmin(cost))
     return float(gain[best]), float(constant[best])
 
 
-def _weighted_line(
-    level: NDArray[np.float64], variance: NDArray[np.float64], weight: NDArray[np.float64]
-) -> tuple[float, float]:
+def _weighted_line(level: NDArray[np.float64], variance: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
     """Weighted least squares; where gain or constant would be negative it is zero and the other fitted alone."""
     total = weight.sum()
     centre, height = (weight * level).sum() / total, (weight * variance).sum() / total

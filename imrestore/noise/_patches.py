@@ -35,10 +35,11 @@ class Patches(NamedTuple):
     def number(self) -> int:
         return int(self.values.shape[1])
 
-    def take(self, index: Any) -> Patches:
-        """Some of the patches."""
-        columns = self._replace(values=self.values[:, index], first=self.first[index])
-        return columns._replace(lowest=self.lowest[index], highest=self.highest[index])
+    def take(self, which: Any) -> Patches:
+        """Some of the patches, by a mask or by number."""
+        numbers = which.nonzero()[0] if which.dtype == bool else which
+        columns = self._replace(values=self.values.take(numbers, axis=1), first=self.first[numbers])
+        return columns._replace(lowest=self.lowest[numbers], highest=self.highest[numbers])
 
 
 def without_short_axes(image: Measured) -> Measured:
@@ -83,7 +84,7 @@ def gather(image: Measured, sides: tuple[int, ...], steps: tuple[int, ...], *, o
         valid = ~xp.isnan(values).any(axis=0)
         usable = valid if usable is None else usable & valid
     if usable is not None:
-        values = values[:, usable]
+        values = values.take(usable.nonzero()[0], axis=1)
     return _relative(xp, values, sides)
 
 
@@ -121,10 +122,7 @@ def enough(sides: tuple[int, ...]) -> int:
 
 @lru_cache(maxsize=64)
 def fine_basis(sides: tuple[int, ...]) -> NDArray[np.float64]:
-    """The finer half of a patch's frequencies: rows of the orthonormal DCT-II whose orders add up to more than average.
-
-    In 8x8 patches these are the 28 rows with u + v > 7.
-    """
+    """The finer half of a patch's frequencies: rows of the orthonormal DCT-II, in 8x8 patches the 28 with u + v > 7."""
     lines = []
     for side in sides:
         order, sample = np.mgrid[:side, :side]
@@ -135,7 +133,9 @@ def fine_basis(sides: tuple[int, ...]) -> NDArray[np.float64]:
     for line in lines[1:]:
         basis = np.kron(basis, line)
     orders = np.indices(sides).reshape(len(sides), -1).sum(axis=0)
-    return np.ascontiguousarray(basis[2 * orders > sum(side - 1 for side in sides)])
+    fine: NDArray[np.float64] = basis[2 * orders > sum(side - 1 for side in sides)]
+    fine.flags.writeable = False  # threads share it
+    return fine
 
 
 def noise_variance(xp: Any, patches: Patches, share: int) -> tuple[float, Any, int]:
@@ -151,7 +151,7 @@ def noise_variance(xp: Any, patches: Patches, share: int) -> tuple[float, Any, i
     coarse -= xp.einsum("ij,ij->j", fine, fine)
     count = min(patches.number, max(enough(patches.sides), patches.number // share))
     chosen = xp.argpartition(coarse, count - 1)[:count]
-    fine = fine[:, chosen].astype(xp.float64)
+    fine = fine.take(chosen, axis=1).astype(xp.float64)
     moments = sum(fine[:, at] @ fine[:, at].T for at in _blocks(xp, count)) / count
     if xp is not np:
         moments = moments.get()

@@ -23,25 +23,25 @@ def case(name: str, shape: tuple[int, ...] = (13, 17), dtype: str = "uint8", **o
 CASES: tuple[Case, ...] = (
     # widths: none, less than a pixel, beyond the image, another along each axis
     *(case(f"space{s}", dtype=t, sigma_space=s) for s in (0, 0.1, 0.3, 1.0, 1.7, 2, 3.5, 5)
-      for t in ("uint8", "float32", "float64")),
+      for t in ("uint8", "float32")),
+    *(case(f"space{s}", dtype="float64", sigma_space=s) for s in (0.5, 2.5)),
     *(case(f"space{compact(s)}", dtype=t, sigma_space=s) for s in ((0, 1.5), (2.0, 0), (0.5, 1.5), (0, 0))
       for t in ("int16", "float32")),
     *(case(f"space{s}", sigma_space=s, radius=3, dtype=t) for s in (1e-3, 1e-200, 1e200) for t in ("uint8", "float64")),
     *(case(f"truncate{r}", dtype="float32", sigma_space=1.2, truncate=r) for r in (0.01, 0.3, 1.0, 3.0, 4.5)),
     *(case(f"radius{compact(r)}", dtype=t, sigma_space=1.2, radius=r)
-      for r in (0, 1, 2, 3, 4, 5, 7, 9, (0, 3), (4, 1)) for t in ("uint8", "float32")),
+      for r in (0, 1, 2, 3, 4, 6, 9, (0, 3), (4, 1)) for t in ("uint8", "float32")),
     case("radius-wide-sigma", dtype="uint8", sigma_space=50.0, radius=3),
     case("radius-narrow-sigma", dtype="float32", sigma_space=0.3, radius=4),
     case("radius-without-sigma", dtype="float32", sigma_space=(0, 1.0), radius=2),
     # strengths: weights all 0, all 1, and beyond what squares can hold
     *(case(f"color{c}", dtype=t, sigma_color=c) for c in (1e-3, 1.0, 1e6, 1e30)
       for t in ("uint8", "uint16", "float32", "float64")),
-    *(case(f"color{c}", dtype=t, sigma_color=c) for c in (1e-30, 1e-200, 1e-320, 1e200, 1e308)
-      for t in ("uint8", "float32", "float64")),
+    *(case(f"color{c}", dtype=t, sigma_color=c) for c in (1e-30, 1e-320, 1e200, 1e308) for t in ("uint8", "float32", "float64")),
     *(case("few-values", dtype=t, sigma_color=3.0, pixels="few_values") for t in DTYPES),
     # borders
     *(case(f"{m}-space{s}", (9, 7), t, sigma_space=s, mode=m, cval=40)
-      for m in MODES for s in (0.6, 2.0, 7.0) for t in ("uint8", "float32")),
+      for m in MODES for s, t in ((0.6, "uint8"), (2.0, "float32"), (7.0, "uint8"))),
     *(case(f"{m}-float64", (9, 7), "float64", sigma_space=1.5, mode=m, cval=-50) for m in MODES),
     *(case(f"{m}-alias", (9, 7), "float32", mode=m, cval=2.5) for m in MODE_ALIASES),
     *(case(f"{m}-one-sample", (1, 1), t, mode=m, cval=1) for m in MODES for t in ("uint8", "float64")),
@@ -52,7 +52,6 @@ CASES: tuple[Case, ...] = (
     case("constant-far-from-data", dtype="float32", mode="constant", cval=-1e30),
     # dtypes
     *(case("dtype", dtype=t) for t in DTYPES),
-    *(case("dtype-mirror", dtype=t, mode="mirror", sigma_space=1.6) for t in DTYPES),
     *(case("dtype-channels", (9, 8, 3), t, channel_axis=-1) for t in DTYPES),
     *(case("dtype-constant", dtype=t, mode="constant", cval=1, radius=3) for t in DTYPES),
     *(case("extremes", dtype=t, sigma_color=1.0, pixels="extremes") for t in DTYPES),
@@ -69,8 +68,8 @@ CASES: tuple[Case, ...] = (
       for t in ("float32", "float64")),
     case("pedestal-where", dtype="float32", sigma_color=0.8, pixels="high", where="half"),
     # shapes that meet whole vectors, strips and tiles, and just miss them
-    *(case(f"width{n}", (7, n), t) for n in (15, 16, 17, 31, 33, 64, 65, 129) for t in ("uint8", "float32")),
-    *(case(f"height{n}", (n, 20), t) for n in (1, 2, 3, 5, 8, 17, 33, 65, 70) for t in ("uint8", "float64")),
+    *(case(f"width{n}", (7, n), t) for n in (15, 16, 17, 33, 64, 65, 129) for t in ("uint8", "float32")),
+    *(case(f"height{n}", (n, 20), t) for n in (1, 2, 3, 8, 17, 70) for t in ("uint8", "float64")),
     *(case("wide", (3, 1100), t) for t in ("uint8", "uint16", "float32", "float64")),
     *(case("wide-wrap", (4, 2100), t, mode="wrap") for t in ("uint8", "float32")),
     case("tall", (1500, 3), "uint16"),
@@ -83,11 +82,9 @@ CASES: tuple[Case, ...] = (
     case("3d-per-axis", (5, 6, 7), "float32", sigma_space=(0, 1.5, 0.6)),
     *(case(f"3d-{m}", (4, 3, 5), "uint16", mode=m, cval=9) for m in MODES),
     case("3d-channels", (4, 5, 6, 3), "float32", channel_axis=-1),
-    *(case("4d", (3, 4, 5, 4), t, sigma_space=0.7) for t in ("uint8", "float32")),
     *(case(f"1d-{m}", (9,), "uint16", mode=m, cval=9, sigma_space=2.0) for m in MODES),
     # batch axes
-    *(case(f"axes{compact(a)}", (6, 7, 5), t, axes=a) for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))
-      for t in ("uint8", "float32")),
+    *(case(f"axes{compact(a)}", (6, 7, 5), "uint16", axes=a) for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
     case("axes-per-axis", (6, 7, 5), "float32", sigma_space=(0.5, 1.5), axes=(2, 0)),
     case("axes-4d", (3, 6, 2, 5), "uint16", sigma_space=(0.7, 1.2), axes=(1, 3)),
     *(case(f"channel{c}", (8, 9, 3), "uint8", sigma_color=150.0, channel_axis=c) for c in (0, 1, 2, -1, -3)),

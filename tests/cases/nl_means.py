@@ -27,28 +27,31 @@ def case(name: str, shape: tuple[int, ...] = (13, 17), dtype: str = "uint8", **o
 
 CASES: tuple[Case, ...] = (
     # patches: one pixel, even, larger than the image, another along each axis
-    *(case(f"patch{k}", dtype=t, patch_size=k) for k in range(1, 10) for t in ("uint8", "float32", "float64")),
-    *(case(f"patch{compact(k)}", dtype=t, patch_size=k) for k in ((1, 5), (4, 1), (7, 2)) for t in ("uint16", "float32")),
+    *(case(f"patch{k}", dtype=t, patch_size=k) for k in range(1, 10) for t in ("uint8", "float32")),
+    *(case(f"patch{compact(k)}", dtype=t, patch_size=k) for k in (1, 5, 8, (1, 5), (4, 1), (7, 2)) for t in ("uint16", "float64")),
+    *(case(f"uniform-patch{compact(k)}", dtype=t, patch_size=k, patch_weights="uniform")
+      for k in (5, 6, 7, 9, 12, (5, 8)) for t in ("uint8", "float32")),
+    case("patches-of-both-kinds", dtype="float32", patch_size=(3, 7)),
     *(case("patch-beyond", (6, 5), t, patch_size=11, patch_distance=1) for t in ("uint8", "float32")),
     *(case(f"weights-patch{compact(k)}", dtype=t, patch_size=k, patch_weights="gaussian")
-      for k in (1, 2, 3, 5, 6, 7, (3, 8)) for t in ("uint8", "float32", "float64")),
+      for k in (1, 2, 5, 6, (3, 8)) for t in ("uint8", "float32", "float64")),
     # how far a pixel looks: not at all, beyond the image, along one axis only
-    *(case(f"distance{d}", dtype=t, patch_distance=d) for d in range(0, 11) for t in ("uint8", "float32")),
+    *(case(f"distance{d}", dtype=t, patch_distance=d) for d in (0, 1, 2, 3, 5, 10) for t in ("uint8", "float32")),
     *(case(f"distance{compact(d)}", dtype=t, patch_distance=d) for d in ((0, 4), (3, 0), (0, 0), (1, 9))
       for t in ("int16", "float64")),
     *(case(f"defaults-{w}", (20, 22), t, patch_size=7, patch_distance=10, patch_weights=w)
-      for w in ("uniform", "gaussian") for t in ("uint8", "float32", "float64")),
+      for w, t in (("uniform", "uint8"), ("tapered", "float32"), ("gaussian", "float64"))),
     # strengths: no noise, more noise than differences, weights all 0, all 1, and beyond what squares can hold
     *(case(f"sigma{s}", dtype=t, sigma=s) for s in (0, 1e-30, 20.0, 1e6) for t in ("uint8", "float32", "float64")),
     *(case(f"h{h}", dtype=t, sigma=0.0, h=h) for h in (1e-3, 1.0, 10.0, 1e6, 1e30)
       for t in ("uint8", "uint16", "float32", "float64")),
-    *(case(f"h{h}", dtype=t, sigma=0.0, h=h) for h in (1e-30, 1e-200, 1e-320, 1e200, 1e308)
+    *(case(f"h{h}", dtype=t, sigma=0.0, h=h) for h in (1e-30, 1e-320, 1e200, 1e308)
       for t in ("uint8", "float32", "float64")),
     *(case("sigma-alone-decides", dtype=t, sigma=60.0, h=1e-3, pixels="few_values") for t in ("uint8", "float64")),
     *(case("few-values", dtype=t, sigma=0.0, h=0.8, pixels="few_values") for t in DTYPES),
     # borders
     *(case(f"{m}-{k}-{d}", (9, 7), t, patch_size=k, patch_distance=d, mode=m, cval=40)
-      for m in MODES for k, d in ((3, 1), (4, 5), (7, 10)) for t in ("uint8", "float32")),
+      for m in MODES for k, d, t in ((3, 1, "uint8"), (4, 5, "float32"), (7, 10, "uint8"), (5, 10, "float32"))),
     *(case(f"{m}-float64", (9, 7), "float64", patch_size=5, mode=m, cval=-50) for m in MODES),
     *(case(f"{m}-alias", (9, 7), "float32", mode=m, cval=2.5) for m in MODE_ALIASES),
     *(case(f"{m}-one-sample", (1, 1), t, mode=m, cval=1) for m in MODES for t in ("uint8", "float64")),
@@ -75,8 +78,8 @@ CASES: tuple[Case, ...] = (
       for t in ("float32", "float64")),
     case("pedestal-where", dtype="float32", sigma=0.5, h=0.8, pixels="high", where="half"),
     # shapes that meet whole vectors, strips and tiles, and just miss them
-    *(case(f"width{n}", (7, n), t) for n in (15, 16, 17, 31, 33, 64, 65, 129) for t in ("uint8", "float32")),
-    *(case(f"height{n}", (n, 20), t, patch_distance=3) for n in (1, 2, 3, 5, 8, 17, 33, 65, 70)
+    *(case(f"width{n}", (7, n), t) for n in (15, 16, 17, 33, 64, 65, 129) for t in ("uint8", "float32")),
+    *(case(f"height{n}", (n, 20), t, patch_distance=3) for n in (1, 2, 3, 8, 17, 70)
       for t in ("uint8", "float64")),
     *(case("wide", (3, 1100), t, patch_distance=1) for t in ("uint8", "uint16", "float32", "float64")),
     *(case("wide-wrap", (4, 2100), t, patch_distance=1, mode="wrap") for t in ("uint8", "float32")),
@@ -91,11 +94,9 @@ CASES: tuple[Case, ...] = (
     case("3d-weights", (5, 6, 7), "float32", patch_size=4, patch_weights="gaussian", patch_distance=1),
     *(case(f"3d-{m}", (4, 3, 5), "uint16", mode=m, cval=9, patch_distance=1) for m in MODES),
     case("3d-channels", (4, 5, 6, 3), "float32", channel_axis=-1, patch_distance=1),
-    *(case("4d", (3, 4, 5, 4), t, patch_distance=1, patch_size=2) for t in ("uint8", "float32")),
     *(case(f"1d-{m}", (9,), "uint16", mode=m, cval=9, patch_distance=4) for m in MODES),
     # batch axes
-    *(case(f"axes{compact(a)}", (6, 7, 5), t, axes=a) for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))
-      for t in ("uint8", "float32")),
+    *(case(f"axes{compact(a)}", (6, 7, 5), "uint16", axes=a) for a in ((0,), (1,), (2,), (0, 2), (1, 2), (-1, 0))),
     case("axes-per-axis", (6, 7, 5), "float32", patch_size=(1, 4), patch_distance=(3, 1), axes=(2, 0)),
     case("axes-4d", (3, 6, 2, 5), "uint16", patch_size=(3, 2), axes=(1, 3)),
     *(case(f"channel{c}", (8, 9, 3), "uint8", channel_axis=c) for c in (0, 1, 2, -1, -3)),

@@ -66,7 +66,7 @@ def nl_means(
     h: float,
     patch_size: int | Sequence[int] = 7,
     patch_distance: int | Sequence[int] = 10,
-    patch_weights: str = "uniform",
+    patch_weights: str = "tapered",
     mode: str = "reflect",
     cval: float = 0.0,
     axes: int | Sequence[int] | None = None,
@@ -178,9 +178,14 @@ def shifts(distances: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def patch_taps(weights: str, size: int) -> np.ndarray:
-    """Samples i - size//2 ... of a Gaussian around i of standard deviation (size - 1) / 4, or all alike; their sum is 1."""
-    x = np.arange(size) - np.longdouble(size // 2)
-    taps = np.exp(-8 * (x / (size - 1)) ** 2) if weights == "gaussian" and size > 1 else np.ones(size, np.longdouble)
+    """Weights that add up to 1: a box convolved with one about half as long, a Gaussian around sample size//2, or all alike."""
+    taps = np.ones(size, np.longdouble)
+    if weights == "gaussian" and size > 1:
+        x = np.arange(size) - np.longdouble(size // 2)
+        taps = np.exp(-8 * (x / (size - 1)) ** 2)
+    if weights == "tapered":  # sample i lies in as many placings of the short box inside the long one's reach
+        short = max(1, (size - 1) // 2)
+        taps = np.array([min(i + 1, size - i, short) for i in range(size)], np.longdouble)
     return taps / taps.sum()
 
 

@@ -13,7 +13,7 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     """
     import numpy as np
 
-    from imrestore_kernels.cpu import _rank_select, _separable, gaussian, mean, median
+    from imrestore_kernels.cpu import _rank_select, _separable, gaussian, mean, median, metrics
     from imrestore_kernels.cpu._rank_bitset import bitset_kernel
     from imrestore_kernels.cpu._rank_histogram import histogram_kernel
 
@@ -33,6 +33,9 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
         wide = (1, 64, 1024, 1)  # narrow images have a driver of their own
         jobs += [(f"median {k}x{k} {dtype}, wide", partial(median.plan, wide, dtype, (k, k), k * k // 2, 0, 0)) for k in (3, 5)]
         jobs.append((f"selection {dtype}", partial(_rank_select.select_kernel, dtype)))
+    for dtype in map(np.dtype, ("uint8", "uint16", "float32", "float64")):
+        jobs.append((f"squared error {dtype}", partial(metrics.squares_kernel, dtype)))
+        jobs.append((f"structural similarity {dtype}", partial(metrics.similarity_kernel, dtype)))
     jobs.append(("histograms uint8", partial(histogram_kernel, np.dtype(np.uint8))))
     jobs += [(f"bit set {dtype}", partial(bitset_kernel, np.dtype(dtype))) for dtype in ("uint16", "float32")]
     jobs += [(f"separable sums {dtype}", partial(_separable.pass_kernel, np.dtype(dtype))) for dtype in ("int64", "float64")]

@@ -16,8 +16,9 @@ from numba.np.numpy_support import from_dtype
 
 from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._planes import inside_index
-from imrestore_kernels.cpu._similarity import UNROLL, Patch, Tile, call_finish, call_means, lanes, program
+from imrestore_kernels.cpu._similarity_tile import Patch, Tile, call_finish, call_means, program
 from imrestore_kernels.cpu._vector import allocator, data_address, nearest, new_numbers, smaller
+from imrestore_kernels.cpu._vector_text import UNROLL, lanes
 
 Array = np.ndarray[Any, Any]
 
@@ -46,7 +47,7 @@ class Numbers(NamedTuple):
     plane: int
     mean_pitch: int
     scratch: int
-    means: int  # addresses, as in `_similarity.Program`
+    means: int  # addresses, as in `_similarity_tile.Program`
     finish: int
 
 
@@ -64,12 +65,14 @@ def numbers(spatial: tuple[int, int, int], patch: Patch, reach: tuple[int, int, 
     mean_pitch = (band + 2 * reach[2] + 2 * UNROLL) // UNROLL * UNROLL * (channels + 1) * count
     size = compute.itemsize
     tile = Tile(*reach, band, pitch * size, plane * size, mean_pitch * size)
-    before = (r + s // 2 for r, s in zip(reach, sizes, strict=True))
-    scratch = (2 * sum(patch.down.slots) + 3 + channels) * pitch
+    before_z, before_y, before_x = (r + s // 2 for r, s in zip(reach, sizes, strict=True))
+    scratch = (2 * patch.ring_rows + 3 + channels) * pitch
     layers = 2 * reach[0] + patch.depth
+    made = program(patch, compute)
     rest = Numbers(
-        *spatial, channels, rows, *before, layers, margin, columns, pitch, plane, mean_pitch, scratch, *program(patch, compute)
-    )
+        *spatial, channels, rows, before_z, before_y, before_x, layers, margin, columns, pitch, plane, mean_pitch, scratch,
+        made.means, made.finish,
+    )  # fmt: skip
     return np.array((*tile, *rest), np.int64)
 
 
@@ -88,8 +91,9 @@ def similarity_kernel(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
 
     @inline
     def load_row(
-        src: Any, row: int, inside: bool, channels: int, columns: Any, n: int, lane: int, tile: Any, at: int, scale: Any, outside: Any
-    ) -> None:
+        src: Any, row: int, inside: bool, channels: int, columns: Any, n: int, lane: int, tile: Any, at: int, scale: Any,
+        outside: Any,
+    ) -> None:  # fmt: skip
         """One channel of a row of one band; row -1 is outside the image. ``inside``: all its columns are neighbours."""
         if row < 0:
             for i in range(n):
@@ -121,7 +125,7 @@ def similarity_kernel(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
         src: Any, dst: Any, table: Any, spatial: Any, patch_weights: Any, k: Any, scale: Any, unscale: Any, cval: Any, mode: int,
         row_start: int, row_stop: int,
     ) -> None:  # fmt: skip
-        reach_z, reach_y, reach_x, band = table[0], table[1], table[2], table[3]
+        reach_x, band = table[2], table[3]
         depth, height, width, channels = table[own], table[own + 1], table[own + 2], table[own + 3]
         most, before_z, before_y, before_x = table[own + 4], table[own + 5], table[own + 6], table[own + 7]
         layers, margin, n, pitch = table[own + 8], table[own + 9], table[own + 10], table[own + 11]
@@ -174,8 +178,8 @@ def similarity_kernel(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
                     for c in range(channels):
                         for lane in range(count):
                             first = x0 + lane * band
-                            found = smaller(band, width - first)
-                            store_row(dst, row + r, first * channels + c, channels, found, scratch, line_at + c * room * count + lane)
+                            found, at = smaller(band, width - first), line_at + c * room * count + lane
+                            store_row(dst, row + r, first * channels + c, channels, found, scratch, at)
             row += here
         # Numba frees an array after its last use; of these only the addresses were used.
         tile[0] = part[0] = total[0] = scratch[0] = constants[0] = zero

@@ -103,11 +103,11 @@ class _Block:
         first, last = self.span
         indices = [border_index(i, len(guide[0]), self.mode) for i in range(first - 2 * self.radii[0], last + 2 * self.radii[0])]
         planes = [*guide, *([] if own is None else [own])]
-        sets = np.zeros((1 + moments.count, len(indices), *guide[0].shape[1:]))
+        sets = np.zeros((1 + moments.rows, len(indices), *guide[0].shape[1:]))
         sets[0] = 1.0 if valid is None else valid[indices]
         for c, plane in enumerate(planes, start=1):
             sets[c] = np.where(sets[0] > 0, _finite(plane[indices]), 0.0)
-        outside = np.zeros(1 + moments.count)
+        outside = np.zeros(1 + moments.rows)
         outside[0] = pad_counts or valid is None
         border = [guide_cval] * moments.channels + [cval] if moments.separate else [cval] * moments.channels
         outside[1 : 1 + moments.sums] = outside[0] * _finite(np.array(border)) if outside[0] else 0.0
@@ -124,7 +124,7 @@ class _Block:
         return sets
 
     def _join(self, a: Array, b: Array) -> Array:
-        """The sets of a and b joined, as in `_moments.join_sets`, where any may be empty."""
+        """The sets of a and b joined, as in `_moments`, where any may be empty."""
         sums = self.moments.sums
         joined: Array = a + b
         product = a[0] * b[0] * joined[0]

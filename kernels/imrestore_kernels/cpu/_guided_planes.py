@@ -16,7 +16,7 @@ from numba import types
 from numba.np.numpy_support import from_dtype
 
 from imrestore_kernels.cpu._jit import compile_rows, inline
-from imrestore_kernels.cpu._moments import LANES, Moments, add_rows, apply_rows, join_sets, solve_rows
+from imrestore_kernels.cpu._moments import LANES, Moments, add_rows, apply_rows, join_three, join_two, solve_rows
 from imrestore_kernels.cpu._planes import inside_index
 from imrestore_kernels.cpu._vector import allocator, copy_bytes, data_address, larger, new_numbers, smaller
 
@@ -27,12 +27,15 @@ TILE = 256
 @lru_cache(maxsize=64)
 def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Moments) -> Any:
     """Row kernel for one channel of the image and a guide, or for a guide that filters itself."""
-    separate, sums, channels = moments.separate, moments.sums, moments.channels
-    sets, solved, outputs = moments.count, moments.coefficients, moments.outputs
-    join_leaves, join_leaf, join = join_sets(moments, True, True), join_sets(moments, False, True), join_sets(moments)
-    add, solve, apply = add_rows(solved), solve_rows(moments), apply_rows(moments, dtype.kind != "f")
-    new_values = allocator(np.float64)
+    separate, channels, outputs, size = moments.separate, moments.channels, moments.outputs, moments.size
+    sets, solved = moments.rows, moments.coefficients
     whole = dtype.kind != "f"
+    join_leaves, join = join_two(moments, leaves=True), join_two(moments)
+    join_three_leaves, join_leaf = join_three(moments, (True, True, True)), join_three(moments, (False, False, True))
+    add, add_three = add_rows(moments, 2), add_rows(moments, 3)
+    solve, solve_three = solve_rows(moments, 1), solve_rows(moments, 3)
+    apply, apply_three = apply_rows(moments, whole, 1), apply_rows(moments, whole, 3)
+    new_values = allocator(np.dtype(moments.real))
     low, high = (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)) if whole else (0.0, 0.0)
 
     def guided_rows(
@@ -43,29 +46,27 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
         size_y, size_x = 2 * radius_y + 1, 2 * radius_x + 1
         widest = larger(TILE, 4 * radius_x)
         tile = (width + (width + widest - 1) // widest - 1) // ((width + widest - 1) // widest)
-        values = tile + 4 * radius_x + 2 * LANES  # of a row: whole vectors, and an odd number of cache lines
-        values += -values % LANES
-        values += (1 - values // LANES % 2) * LANES
-        pitch = values * 8
-        levels_y, levels_x = _levels(size_y), _levels(size_x)
-        slots = _slots(size_y, levels_y)
-        kept = sets * (levels_x + 2) + solved * (levels_x + 2) + (sets + solved) * slots + channels + outputs
-        memory = new_values(kept * values + LANES)
-        base = -data_address(memory) // 8 % 8
-        samples = data_address(memory) + base * 8  # level 0 along the row: a sample is a set without deviations
+        values = tile + 4 * radius_x + 2 * LANES  # of a row: whole cache lines, and an odd number of them
+        values += -values % (64 // size)
+        values += (1 - values // (64 // size) % 2) * (64 // size)
+        pitch = values * size
+        slots = size_y + _levels(size_y)  # of a ring: see `_place`
+        rows_along = _levels(size_x) + 1
+        kept = (sets + solved) * (rows_along + slots + 1) + channels + outputs
+        memory = new_values(kept * values + 64 // size)
+        base = -data_address(memory) // size % (64 // size)
+        samples = data_address(memory) + base * size  # level 0 along the row: a sample is a set without deviations
         memory[base : base + sets * values] = 0.0
-        along = samples + sets * pitch
-        window = along + sets * levels_x * pitch
+        window = samples + sets * rows_along * pitch
         rings = window + sets * pitch
         fitted = rings + sets * slots * pitch
-        fitted_along = fitted + solved * pitch
-        total = fitted_along + solved * levels_x * pitch
+        total = fitted + solved * rows_along * pitch
         fitted_rings = total + solved * pitch
         centre = fitted_rings + solved * slots * pitch
         result = centre + channels * pitch
-        centre_at = base + (centre - samples) // 8
-        result_at = base + (result - samples) // 8
-        newest, fitted_newest = new_numbers(levels_y + 1), new_numbers(levels_y + 1)
+        centre_at = base + (centre - samples) // size
+        result_at = base + (result - samples) // size
+        newest, fitted_newest = new_numbers(_levels(size_y) + 1), new_numbers(_levels(size_y) + 1)
         columns = new_numbers(tile + 4 * radius_x)
         count = float(size_y) * float(size_x)
         for x in range(0, width, tile):
@@ -83,7 +84,6 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
                     entered = row - (y - image - 2 * radius_y) + 1
                     inside = inside_index(row, height, mode)
                     at = image + inside if inside >= 0 else -1
-                    _advance(newest, size_y, levels_y)
                     for c in range(channels):
                         if separate:
                             _load(guide, at, guide_inner, c, columns, x - 2 * radius_x, widest_row, memory, base + c * values, guide_cval)
@@ -91,134 +91,156 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
                             _load(src, at, inner, c, columns, x - 2 * radius_x, widest_row, memory, base + c * values, cval)
                     if separate:
                         _load(src, at, inner, channel, columns, x - 2 * radius_x, widest_row, memory, base + channels * values, cval)
-                    _moments_along(wide, pitch, samples, along, rings + newest[0] * sets * pitch, size_x, levels_x)
-                    _moments_down(wide, pitch, rings, newest, levels_y, 1.0 / size_x)
+                    _advance(newest, size_y)
+                    _moments_along(wide, pitch, rings + newest[0] * sets * pitch, samples, size_x)
+                    _moments_down(wide, pitch, rings, newest, size_y, 1.0 / size_x)
                     if entered < size_y:
                         continue
-                    _moments_of_window(wide, pitch, window, rings, newest, size_y, levels_y, 1.0 / size_x)
-                    solve(wide, pitch, fitted, window, 1.0 / count, count * eps)
-                    _advance(fitted_newest, size_y, levels_y)
-                    _sums_along(n, pitch, fitted, fitted_along, fitted_rings + fitted_newest[0] * solved * pitch, size_x, levels_x)
-                    _sums_down(n, pitch, fitted_rings, fitted_newest, levels_y)
+                    _fit_window(wide, pitch, fitted, window, rings, newest, size_y, 1.0 / size_x, 1.0 / count, count * eps)
+                    _advance(fitted_newest, size_y)
+                    _sums_along(n, pitch, fitted_rings + fitted_newest[0] * solved * pitch, fitted, size_x)
+                    _sums_down(n, pitch, fitted_rings, fitted_newest, size_y)
                     if entered < 2 * size_y - 1:
                         continue
                     out = image + row - 2 * radius_y
-                    sums_of_window = _sums_of_window(n, pitch, total, fitted_rings, fitted_newest, size_y, levels_y)
                     for c in range(channels):
                         if separate:
                             _load(guide, out, guide_inner, c, columns, x, n, memory, centre_at + c * values, 0.0)
                         else:
                             _load(src, out, inner, c, columns, x, n, memory, centre_at + c * values, 0.0)
-                    apply(n, pitch, result, sums_of_window, centre, 1.0 / count)
+                    _apply_window(n, pitch, result, centre, total, fitted_rings, fitted_newest, size_y, 1.0 / count)
                     for o in range(outputs):
                         _store(dst, out, inner, channel + o, x, n, memory, result_at + o * values)
                 y = last
         # Addresses of this array were used above; naming it here keeps it alive until now.
         newest[0] = memory.size
 
+    # A window of more than one sample is two halves of its largest power of two, then a piece for each smaller power in its size.
+    # The last three of these are joined at once; `join` puts together what comes before them.
+
     @inline
-    def _moments_along(n: int, pitch: int, samples: int, levels: int, out: int, size: int, top: int) -> int:
-        """Sets of ``size`` neighbours of a row."""
-        if top == 0:
-            return copy_bytes(out, samples, sets * pitch)
-        below, power = samples, 1
-        for j in range(top):
-            above = levels + j * sets * pitch
-            reach = n + size - 2 * power
-            if j == 0:
-                join_leaves(reach, pitch, above, below, below + power * 8, 1.0, 0.5)
+    def _moments_along(n: int, pitch: int, out: int, samples: int, window: int) -> int:
+        """Sets of ``window`` neighbours of a row."""
+        if window == 1:
+            copy_bytes(out, samples, sets * pitch)
+            return 0
+        level = sets * pitch
+        half, below = 1, samples
+        while 4 * half <= window:
+            reach = n + window - 2 * half
+            if half == 1:
+                join_leaves(reach, pitch, below + level, below, below + half * size, 1.0, 0.5)
             else:
-                join(reach, pitch, above, below, below + power * 8, 1.0, 0.5 / power)
-            below = above
-            power *= 2
-        done = power
+                join(reach, pitch, below + level, below, below + half * size, 1.0, 0.5 / half)
+            below += level
+            half *= 2
+        second, done = below + half * size, 2 * half
+        share = 0.5 / half
+        if half == 1:
+            join_three_leaves(n, pitch, out, below, second, samples + 2 * size, 1.0, share, 2.0, _beta(2, 1))
+            return 0
+        joined, alpha = below, 1.0
+        power = half
         while power > 1:
-            power >>= 1
-            if size & power:
-                alpha, beta = float(done) / power, float(power) / (float(done) * float(done + power))
-                if power == 1:
-                    join_leaf(n, pitch, out, below, samples + done * 8, alpha, beta)
+            level_of_power = samples + _levels(power) * level
+            if window & power and power < 2 * half:
+                if joined != out:
+                    join(n, pitch, out, joined, second, alpha, share)
                 else:
-                    piece = levels + (_levels(power) - 1) * sets * pitch
-                    join(n, pitch, out, below, piece + done * 8, alpha, beta)
-                below = out
+                    join(n, pitch, out, out, second, alpha, share)
+                joined, second = out, level_of_power + done * size
+                alpha, share = float(done) / power, _beta(done, power)
                 done += power
-        return 0
-
-    @inline
-    def _moments_down(n: int, pitch: int, rings: int, newest: Any, top: int, share: float) -> int:
-        """The newest set of every ring from the two that it joins."""
-        ring, power = rings, 1
-        for j in range(top):
-            older = newest[j] - power if newest[j] >= power else newest[j] + 1
-            above = ring + (power + 1) * sets * pitch
-            a, b = ring + older * sets * pitch, ring + newest[j] * sets * pitch
-            join(n, pitch, above + newest[j + 1] * sets * pitch, a, b, 1.0, share * 0.5 / power)
-            ring = above
-            power *= 2
-        return 0
-
-    @inline
-    def _moments_of_window(
-        n: int, pitch: int, out: int, rings: int, newest: Any, size: int, top: int, share: float
-    ) -> int:
-        """The set of the last ``size`` rows: the largest power of two of them first, then those below it."""
-        if top == 0:
-            return copy_bytes(out, rings + newest[0] * sets * pitch, sets * pitch)
-        below = rings + _set_in_rings(newest, size, top, top) * sets * pitch
-        done = 1 << top
-        for j in range(top - 1, -1, -1):
-            power = 1 << j
-            if size & power:
-                alpha, beta = float(done) / power, float(power) / (float(done) * float(done + power))
-                join(n, pitch, out, below, rings + _set_in_rings(newest, size, j, top) * sets * pitch, alpha, share * beta)
-                below = out
-                done += power
-        return 0
-
-    @inline
-    def _sums_along(n: int, pitch: int, row: int, levels: int, out: int, size: int, top: int) -> int:
-        """Sums of ``size`` neighbours of a row of coefficients."""
-        if top == 0:
-            return copy_bytes(out, row, solved * pitch)
-        below, power = row, 1
-        for j in range(top):
-            above = levels + j * solved * pitch
-            add(n + size - 2 * power, pitch, above, below, below + power * 8)
-            below = above
-            power *= 2
-        done = power
-        while power > 1:
             power >>= 1
-            if size & power:
-                piece = row if power == 1 else levels + (_levels(power) - 1) * solved * pitch
-                add(n, pitch, out, below, piece + done * 8)
-                below = out
+        join_leaf(n, pitch, out, joined, second, samples + done * size, alpha, share, float(done), _beta(done, 1))
+        return 0
+
+    @inline
+    def _moments_down(n: int, pitch: int, rings: int, newest: Any, window: int, share: float) -> int:
+        """The newest set of every ring from the two that it joins."""
+        for j in range(_levels(window) - 1):
+            a, b = _place(newest, window, j, 1 << j), _place(newest, window, j, 0)
+            out = _place(newest, window, j + 1, 0)
+            join(n, pitch, rings + out * sets * pitch, rings + a * sets * pitch, rings + b * sets * pitch, 1.0, share * 0.5 / (1 << j))
+        return 0
+
+    @inline
+    def _fit_window(
+        n: int, pitch: int, out: int, scratch: int, rings: int, newest: Any, window: int, share: float, part: float, ridge: float
+    ) -> int:
+        """Coefficients of the last ``window`` rows."""
+        level = sets * pitch
+        if window == 1:
+            solve(n, pitch, out, rings + newest[0] * level, part, ridge)
+            return 0
+        top = _levels(window) - 1
+        done = 2 << top
+        joined = rings + _place(newest, window, top, window - (1 << top)) * level
+        second = rings + _place(newest, window, top, window - done) * level
+        alpha, beta = 1.0, 0.5 / (1 << top)
+        for j in range(top, 0, -1):
+            power = 1 << j
+            if window & power and done + power < window + 1:
+                join(n, pitch, scratch, joined, second, alpha, share * beta)
+                joined, second = scratch, rings + _place(newest, window, j, window - done - power) * level
+                alpha, beta = float(done) / power, _beta(done, power)
                 done += power
+        third = rings + newest[0] * level
+        solve_three(n, pitch, out, joined, second, third, alpha, share * beta, float(done), share * _beta(done, 1), part, ridge)
         return 0
 
     @inline
-    def _sums_down(n: int, pitch: int, rings: int, newest: Any, top: int) -> int:
+    def _sums_along(n: int, pitch: int, out: int, row: int, window: int) -> int:
+        """Sums of ``window`` neighbours of a row of coefficients."""
+        if window == 1:
+            copy_bytes(out, row, solved * pitch)
+            return 0
+        level = solved * pitch
+        half, below = 1, row
+        while 4 * half <= window:
+            add(n + window - 2 * half, pitch, below + level, below, below + half * size)
+            below += level
+            half *= 2
+        joined, second, done = below, below + half * size, 2 * half
+        power = half
+        while power > 1:
+            if window & power:
+                add(n, pitch, out, joined, second)
+                joined, second = out, row + _levels(power) * level + done * size
+                done += power
+            power >>= 1
+        add_three(n, pitch, out, joined, second, row + done * size)
+        return 0
+
+    @inline
+    def _sums_down(n: int, pitch: int, rings: int, newest: Any, window: int) -> int:
         """The newest sum of every ring from the two that it adds."""
-        ring, power = rings, 1
-        for j in range(top):
-            older = newest[j] - power if newest[j] >= power else newest[j] + 1
-            above = ring + (power + 1) * solved * pitch
-            a, b = ring + older * solved * pitch, ring + newest[j] * solved * pitch
-            add(n, pitch, above + newest[j + 1] * solved * pitch, a, b)
-            ring = above
-            power *= 2
+        for j in range(_levels(window) - 1):
+            a, b = _place(newest, window, j, 1 << j), _place(newest, window, j, 0)
+            out = _place(newest, window, j + 1, 0)
+            add(n, pitch, rings + out * solved * pitch, rings + a * solved * pitch, rings + b * solved * pitch)
         return 0
 
     @inline
-    def _sums_of_window(n: int, pitch: int, out: int, rings: int, newest: Any, size: int, top: int) -> int:
-        """Address of the sums of the last ``size`` rows."""
-        below = rings + _set_in_rings(newest, size, top, top) * solved * pitch
-        for j in range(top - 1, -1, -1):
-            if size & 1 << j:
-                add(n, pitch, out, below, rings + _set_in_rings(newest, size, j, top) * solved * pitch)
-                below = out
-        return below
+    def _apply_window(
+        n: int, pitch: int, out: int, guide: int, scratch: int, rings: int, newest: Any, window: int, share: float
+    ) -> int:
+        """Results from the coefficients of the last ``window`` rows."""
+        level = solved * pitch
+        if window == 1:
+            apply(n, pitch, out, guide, rings + newest[0] * level, share)
+            return 0
+        top = _levels(window) - 1
+        done = 2 << top
+        joined = rings + _place(newest, window, top, window - (1 << top)) * level
+        second = rings + _place(newest, window, top, window - done) * level
+        for j in range(top, 0, -1):
+            if window & 1 << j:
+                add(n, pitch, scratch, joined, second)
+                done += 1 << j
+                joined, second = scratch, rings + _place(newest, window, j, window - done) * level
+        apply_three(n, pitch, out, guide, joined, second, rings + newest[0] * level, share)
+        return 0
 
     @inline
     def _store(dst: Any, row: int, inner: int, channel: int, x: int, n: int, memory: Any, at: int) -> int:
@@ -249,36 +271,42 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
 
 
 @inline
-def _levels(size: int) -> int:
-    """Largest p with 2**p <= size."""
+def _levels(window: int) -> int:
+    """Largest p with 2**p <= window."""
     power = 0
-    while 2 << power <= size:
+    while 2 << power <= window:
         power += 1
     return power
 
 
 @inline
-def _slots(size: int, top: int) -> int:
-    """Sets in all rings: the last 2**j + 1 of 2**j rows, and of the largest power those that a window reaches back to."""
-    return (1 << top) - 1 + top + size - (1 << top) + 1
+def _beta(n: int, m: int) -> float:
+    """Factor of the product of deviations when n samples are joined with m."""
+    return float(m) / (float(n) * float(n + m))
 
 
 @inline
-def _advance(newest: Any, size: int, top: int) -> int:
+def _length(window: int, j: int) -> int:
+    """Sets in the ring of 2**j rows: those that are joined, or in the last ring all that a window reaches back to."""
+    return (1 << j) + 1 if 4 << j <= window else larger(window - (1 << j), 0) + 1
+
+
+@inline
+def _place(newest: Any, window: int, j: int, back: int) -> int:
+    """Number, among the sets of all rings, of the 2**j rows that end ``back`` rows before the newest one.
+
+    Rings of 1, 2, 4 .. rows lie one behind the other; those before j have 2**j - 1 + j sets.
+    """
+    slot = newest[j] - back
+    return (1 << j) - 1 + j + (slot if slot >= 0 else slot + _length(window, j))
+
+
+@inline
+def _advance(newest: Any, window: int) -> int:
     """A row enters: every ring's newest slot is the next one."""
-    for j in range(top + 1):
-        slots = (1 << j) + 1 if j < top else size - (1 << top) + 1
-        newest[j] = newest[j] + 1 if newest[j] + 1 < slots else 0
+    for j in range(larger(_levels(window), 1)):
+        newest[j] = newest[j] + 1 if newest[j] + 1 < _length(window, j) else 0
     return 0
-
-
-@inline
-def _set_in_rings(newest: Any, size: int, j: int, top: int) -> int:
-    """Number, among all sets of the rings, of the 2**j rows that a window of ``size`` rows is made of."""
-    back = size & ((1 << j) - 1)  # rows of the window that come after them
-    slots = (1 << j) + 1 if j < top else size - (1 << top) + 1
-    slot = newest[j] - back if newest[j] >= back else newest[j] - back + slots
-    return (1 << j) - 1 + j + slot
 
 
 @inline

@@ -60,8 +60,9 @@ def _kernel() -> Any:
             for pz in range(patch_z):
                 for py in range(patch_y):
                     g = patch[pz] * patch[patch_z + py]
-                    a, b = values[o, c, z + reach_z + pz, y + reach_y + py], values[o, c, z + reach_z + dz + pz, y + reach_y + dy + py]
-                    va, vb = valid[o, c, z + reach_z + pz, y + reach_y + py], valid[o, c, z + reach_z + dz + pz, y + reach_y + dy + py]
+                    at_z, at_y = z + reach_z + pz, y + reach_y + py
+                    a, va = values[o, c, at_z, at_y], valid[o, c, at_z, at_y]
+                    b, vb = values[o, c, at_z + dz, at_y + dy], valid[o, c, at_z + dz, at_y + dy]
                     a, va = a[reach_x : reach_x + count], va[reach_x : reach_x + count]
                     b, vb = b[reach_x + dx : reach_x + dx + count], vb[reach_x + dx : reach_x + dx + count]
                     for i in range(count):
@@ -157,7 +158,8 @@ def masked_means(
     table = np.array([channels, width, *sizes, *weights.reach, weights.normalised, depth, height], np.int64)
     k = min(weights.norm / weights.unit / weights.unit, float(np.finfo(np.float64).max))
     result = np.empty((outer * depth * height, width * channels))
-    args = (*padded, result, table, np.concatenate(weights.patches), weights.spatial, k, weights.slack, powers(np.dtype(np.float64)))
+    address = powers(np.dtype(np.float64))
+    args = (*padded, result, table, np.concatenate(weights.patches), weights.spatial, k, weights.slack, address)
     shifts = int(np.prod([2 * r + 1 for r in weights.reach]))
     run_rows(_kernel(), args, len(result), result.size * shifts * 4.0 * sum(sizes))
     result = result.reshape(dst.shape)

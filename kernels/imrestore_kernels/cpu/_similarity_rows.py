@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._bands import numbers, similarity_kernel
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._separable import separable_sum
-from imrestore_kernels.cpu._similarity import Patch, lanes
+from imrestore_kernels.cpu._similarity_tile import Patch
+from imrestore_kernels.cpu._vector_text import lanes
 
 Array = np.ndarray[Any, Any]
 
@@ -21,13 +23,16 @@ LOG2_E = math.log2(math.e)
 _WORK = 4.0
 
 
-def as_volumes(shape: tuple[int, ...], reach: tuple[int, ...]) -> tuple[tuple[int, int, int, int, int], tuple[int, int, int]]:
+Volumes = tuple[int, int, int, int, int]
+
+
+def as_volumes(shape: Sequence[int], reach: Sequence[int]) -> tuple[Volumes, tuple[int, int, int]]:
     """One to three filtered axes as (outer, depth, height, width, channels) and the reach along the middle three."""
     outer, *spatial, channels = shape
     if len(spatial) == 1:  # every row by itself
-        return (1, 1, outer, spatial[0], channels), (0, 0, *reach)
+        return (1, 1, outer, spatial[0], channels), (0, 0, reach[0])
     if len(spatial) == 2:
-        return (outer, 1, spatial[0], spatial[1], channels), (0, *reach)
+        return (outer, 1, spatial[0], spatial[1], channels), (0, reach[0], reach[1])
     return (outer, spatial[0], spatial[1], spatial[2], channels), (reach[0], reach[1], reach[2])
 
 
@@ -39,7 +44,7 @@ def compute_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def means(
     src: Array,
     dst: Array,
-    shape: tuple[int, int, int, int, int],
+    shape: Volumes,
     patch: Patch,
     plane_weights: Array,
     reach: tuple[int, int, int],
@@ -121,13 +126,13 @@ def scale_exponent(unit: float, largest: float, compute: np.dtype[Any]) -> int:
 
 
 def poisoned(
-    bad: Array, shape: tuple[int, ...], reach: tuple[int, ...], sizes: tuple[int, ...], mode: int, outside: bool
+    bad: Array, shape: Sequence[int], reach: Sequence[int], sizes: Sequence[int], mode: int, outside: bool
 ) -> Array:
     """Pixels that look at a bad one, in the shape of ``bad``: all within the reach of the shifts and the patches."""
-    counts = bad.reshape(shape).any(axis=-1, keepdims=True).astype(np.int64)
+    counts: Array = bad.reshape(tuple(shape)).any(axis=-1, keepdims=True).astype(np.int64)
     windows = tuple(_window(r, s) for r, s in zip(reach, sizes, strict=True))
-    found: Array = separable_sum(counts, windows, mode, np.int64(outside)) > 0
-    return np.broadcast_to(found, shape).reshape(bad.shape)
+    found = np.greater(separable_sum(counts, windows, mode, int(outside)), 0)
+    return np.broadcast_to(found, tuple(shape)).reshape(bad.shape)
 
 
 def _window(reach: int, size: int) -> Array:

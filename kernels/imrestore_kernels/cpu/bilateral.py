@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from imrestore_kernels.cpu._masked_similarity import Weights, masked_means
-from imrestore_kernels.cpu._similarity import Patch, Sums
 from imrestore_kernels.cpu._similarity_rows import LOG2_E, as_volumes, means
-
-Array = np.ndarray[Any, Any]
+from imrestore_kernels.cpu._similarity_tile import Patch
+from imrestore_kernels.cpu._window_sums import Sums
 
 
 def bilateral(
-    src: Array,
-    dst: Array,
+    src: Any,
+    dst: Any,
     sigma_color: float,
-    sigma_space: tuple[float, ...],
-    radii: tuple[int, ...],
+    sigma_space: Sequence[float],
+    radii: Sequence[int],
     mode: int,
-    cval: float | int,
-    where: Array | None = None,
+    cval: Any,
+    where: Any = None,
     pad_counts: bool = True,
 ) -> None:
     """Mean of the samples that are near and of like value; the contract is in ``kernels/README.md``."""
     # An axis with sigma 0 has weight in the middle only.
     shape, reach = as_volumes(src.shape, tuple(r if s > 0 else 0 for s, r in zip(sigma_space, radii, strict=True)))
-    sigmas = (1.0,) * (3 - len(sigma_space)) + sigma_space
+    sigmas = (1.0,) * (3 - len(sigma_space)) + tuple(sigma_space)
     with np.errstate(over="ignore", under="ignore"):  # a sigma so small that neighbours weigh nothing, or so large that all do
         falls = [-0.5 * LOG2_E * (np.arange(-r, r + 1) / (s or 1.0)) ** 2 for s, r in zip(sigmas, reach, strict=True)]
     spatial = np.maximum(np.concatenate(falls), -1e300)
@@ -37,5 +37,5 @@ def bilateral(
         masked_means(src, dst, shape, weights, mode, cval, where, pad_counts)
         return
     channels = shape[-1]
-    patch = Patch(1, Sums(1), Sums(1), channels)
+    patch = Patch(1, Sums((1,)), Sums((1,)), channels)
     means(src, dst, shape, patch, np.ones(channels), reach, sigma_color, 0.5 * LOG2_E, spatial, mode, cval)

@@ -40,7 +40,7 @@ def guided(
         guided(src.astype(wide), values, guide, radii, eps, mode, cval, guide_cval)
         round_to(values, dst)
         return
-    if guide is not None and guide.dtype != src.dtype:
+    if guide is not None and guide.dtype != src.dtype and max(guide.dtype.itemsize, src.dtype.itemsize) > 1:
         guide = guide.astype(np.float32 if _fits_float32(guide.dtype) else np.float64)
     for channel in range(1 if guide is None else src.shape[-1]):
         _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval, guide, channel).run(src, dst)
@@ -77,7 +77,9 @@ def _plan(
     channel: int = 0,
 ) -> RowPlan:
     """The fused kernel for one or two filtered axes: all channels of an image that guides itself, or one of another image."""
-    moments = Moments(shape[-1] if guide is None else guide.shape[-1], guide is not None)
+    channels = shape[-1] if guide is None else guide.shape[-1]
+    small = channels == 1 and dtype.itemsize == 1 and (guide is None or guide.dtype.itemsize == 1)
+    moments = Moments(channels, guide is not None, "f4" if small else "f8")
     outer, height, width, radius_y, radius_x = _planes(shape[:-1], radii)
     rows = outer * height
     other = np.empty((1, 1), dtype) if guide is None else guide.reshape(rows, width * guide.shape[-1])
@@ -88,7 +90,7 @@ def _plan(
         *(float(eps), mode, float(cval), float(guide_cval)),
     )
     passes = 4 + (2 * radius_y + 1).bit_length() + (2 * radius_x + 1).bit_length()
-    work = rows * (width + 4 * radius_x + 8) * passes * (moments.count + moments.coefficients) * 0.08
+    work = rows * (width + 4 * radius_x + 8) * passes * (moments.rows + moments.coefficients) * 0.08
     # A strip begins with 4 radii of rows that it makes nothing of: few strips for large windows, and of one height.
     strips = max(1, rows // max(32, 12 * radius_y))
     return RowPlan(kernel, extra, rows, width * inner, work, -(-rows // strips))

@@ -25,7 +25,8 @@ Array = np.ndarray[Any, Any]
 CHUNK = 1 << 16
 #: 32-bit digits of an integer sum.
 LIMBS = 4
-#: Columns of windows worked on before the next ones, so that the ring of product rows stays in the second-level cache.
+#: Columns of windows worked on before the next ones, so that the ring of product rows stays in the second-level cache
+#: (2048x2048 float32, one core of a busy machine: 56 ms; with 128 columns 80, with 512 59).
 TILE = 256
 
 _FLOAT64 = np.dtype(np.float64)

@@ -92,14 +92,19 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
         }
         const int reach[] = {radius_y, radius_x};
         const double unscale = power_of_two(-scale.exponent);
+        unsigned nothing = 0;  // a bit per pixel: is_spoiled is compiled once
+        if (spoiled)
+#pragma unroll 1
+            for (int r = 0; r < ROWS; ++r)
+                nothing |= unsigned(is_spoiled(src + plane, picture, top + r, x, reach, reach)) << r;
 #pragma unroll
         for (int r = 0; r < ROWS; ++r) {
             if (top + r >= height) continue;
-            const bool nothing = spoiled && is_spoiled(src + plane, picture, top + r, x, reach, reach);
-            T* const target = dst + plane + ((top + r) * width + x) * CHANNELS;
+            const long long at = plane + ((top + r) * width + x) * CHANNELS;
 #pragma unroll
             for (int c = 0; c < CHANNELS; ++c)
-                target[c] = nothing ? Type<T>::nothing() : pixel_of(own[c][r], total.values[c][r], total.weights[r], unscale);
+                dst[at + c] =
+                    nothing >> r & 1 ? Type<T>::nothing() : pixel_of(src[at + c], total.values[c][r], total.weights[r], unscale);
         }
     });
 }

@@ -47,10 +47,7 @@ def bilateral(
         _gather(src, dst, float(sigma_color), sigma_space, radii, mode, cval, where, pad_counts)
         return
     largest = 1e30 if is_single(src.dtype) else 1e290
-    space = [
-        np.float64(0 if axis is None else _per_step(sigma_space[axis], largest))
-        for axis in (picture.axis_y, picture.axis_x)
-    ]
+    space = [np.float64(0 if axis is None else _per_step(sigma_space[axis], largest)) for axis in (picture.axis_y, picture.axis_x)]
     args = [src, dst, *(np.int64(n) for n in picture[:3]), np.float64(sigma_color), *space]
     args += [np.int32(radius_y), np.int32(radius_x), np.int32(mode), bits_of(cval, src.dtype)]
     blocks = grid(-(-picture.width // 32), -(-picture.height // (tile.warps * tile.rows)), picture.outer)

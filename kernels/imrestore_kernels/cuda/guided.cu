@@ -54,7 +54,7 @@ struct Row {
 
 // NaN for infinities: they count as such.
 template <class V>
-__device__ __forceinline__ double finite(V v) {
+__device__ __forceinline__ double or_nan(V v) {
     const double wide = double(Type<V>::widen(v));
     return wide * 0.0 + wide;
 }
@@ -75,15 +75,15 @@ struct Pictures {
         Sample sample;
         if (pixel < 0) {
             sample.valid = !WHERE || s.pad_counts;
-            for (int c = 0; c < CHANNELS; ++c) sample.value[c] = finite(SEPARATE ? guide_cval : cval);
-            if (SEPARATE) sample.value[SUMS - 1] = finite(cval);
+            for (int c = 0; c < CHANNELS; ++c) sample.value[c] = or_nan(SEPARATE ? guide_cval : cval);
+            if (SEPARATE) sample.value[SUMS - 1] = or_nan(cval);
             return sample;
         }
         const long long at = pixel * s.inner + channel;
         sample.valid = !WHERE || where[at];
         for (int c = 0; c < CHANNELS; ++c)
-            sample.value[c] = SEPARATE ? finite(guide[pixel * CHANNELS + c]) : finite(src[at + c]);
-        if (SEPARATE) sample.value[SUMS - 1] = finite(src[at]);
+            sample.value[c] = SEPARATE ? or_nan(guide[pixel * CHANNELS + c]) : or_nan(src[at + c]);
+        if (SEPARATE) sample.value[SUMS - 1] = or_nan(src[at]);
         return sample;
     }
 };
@@ -211,7 +211,7 @@ __device__ __forceinline__ double* columns_of_block(double* scratch, long long b
 }
 
 // `fits` has FITS planes, one behind the other, of all windows that hold a pixel of the image.
-extern "C" __global__ void __launch_bounds__(TILE)
+extern "C" __global__ void __launch_bounds__(TILE, 1)
     guided_fit(const T* __restrict__ src, const G* __restrict__ guide, const unsigned char* __restrict__ where,
                double* __restrict__ fits, double* scratch, long long column_bytes, long long outer, long long n0, long long n1,
                long long n2, long long n3, long long inner, long long r0, long long r1, long long r2, long long r3, double eps,
@@ -239,7 +239,7 @@ extern "C" __global__ void __launch_bounds__(TILE)
     }
 }
 
-extern "C" __global__ void __launch_bounds__(TILE)
+extern "C" __global__ void __launch_bounds__(TILE, 1)
     guided_apply(const T* __restrict__ src, T* __restrict__ dst, const G* __restrict__ guide,
                  const unsigned char* __restrict__ where, const double* __restrict__ fits, double* scratch,
                  long long column_bytes, long long outer, long long n0, long long n1, long long n2, long long n3, long long inner,
@@ -275,7 +275,7 @@ extern "C" __global__ void __launch_bounds__(TILE)
                 double value[CHANNELS];
                 bool known = true;
                 for (int c = 0; c < CHANNELS; ++c) {
-                    value[c] = SEPARATE ? finite(guide[pixel * CHANNELS + c]) : finite(src[at + c]);
+                    value[c] = SEPARATE ? or_nan(guide[pixel * CHANNELS + c]) : or_nan(src[at + c]);
                     // A pixel that takes no part has no sample of its own, unless a guide beside the image has one.
                     if (WHERE && !where[at] && (!SEPARATE || value[c] != value[c])) known = false;
                 }

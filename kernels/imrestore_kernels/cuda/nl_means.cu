@@ -211,17 +211,22 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
         const int before[] = {BEFORE_Y + distance_y, BEFORE_X + distance_x};
         const int after[] = {SIZE_Y - 1 - BEFORE_Y + distance_y, AFTER_X + distance_x};
         const double unscale = power_of_two(-scale.exponent);
+        unsigned nothing = 0;  // a bit per pixel: is_spoiled is compiled once
+        if (spoiled)
+#pragma unroll 1
+            for (int k = 0; k < ROWS * COLUMNS; ++k)
+                nothing |= unsigned(is_spoiled(src + plane, picture, top + k / COLUMNS, left + k % COLUMNS, before, after)) << k;
 #pragma unroll
         for (int r = 0; r < ROWS; ++r)
 #pragma unroll
             for (int j = 0; j < COLUMNS; ++j) {
                 if (top + r >= height || left + j >= width) continue;
-                const bool nothing = spoiled && is_spoiled(src + plane, picture, top + r, left + j, before, after);
-                T* const target = dst + plane + ((top + r) * width + left + j) * CHANNELS;
+                const long long at = plane + ((top + r) * width + left + j) * CHANNELS;
 #pragma unroll
                 for (int c = 0; c < CHANNELS; ++c)
-                    target[c] = nothing ? Type<T>::nothing()
-                                        : pixel_of(own(c, j, r + BEFORE_Y), total.values[c][j][r], total.weights[j][r], unscale);
+                    dst[at + c] = nothing >> (r * COLUMNS + j) & 1
+                                      ? Type<T>::nothing()
+                                      : pixel_of(src[at + c], total.values[c][j][r], total.weights[j][r], unscale);
             }
     });
 }

@@ -52,8 +52,7 @@ def nl_means(
     tile = None
     if picture is not None:
         (patch_y, distance_y), (patch_x, distance_x) = (
-            (np.ones(1), 0) if axis is None else (patches[axis], distances[axis])
-            for axis in (picture.axis_y, picture.axis_x)
+            (np.ones(1), 0) if axis is None else (patches[axis], distances[axis]) for axis in (picture.axis_y, picture.axis_x)
         )
         tile = _tile(picture, is_single(src.dtype), patch_y, patch_x, distance_y, distance_x)
     if picture is None or tile is None:

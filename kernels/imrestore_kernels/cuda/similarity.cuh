@@ -332,10 +332,10 @@ __device__ __forceinline__ void for_every_tile(const Picture& p, Make make) {
             }
 }
 
-// A pixel's own value, scaled, less the weighted mean of its distances to the others.
-__device__ __forceinline__ T pixel_of(Real own, Real sum, Real weight, double unscale) {
+// A pixel's own value less the weighted mean of its scaled distances to the others.
+__device__ __forceinline__ T pixel_of(T own, Real sum, Real weight, double unscale) {
     T t;
-    store(t, (double(own) - double(sum) / double(weight)) * unscale);
+    store(t, fma(-(double(sum) / double(weight)), unscale, double(Type<T>::widen(own))));
     return t;
 }
 #endif

@@ -63,17 +63,17 @@ class Tile(NamedTuple):
     shared_bytes: int
 
 
-def tile_of(
-    channels: int, single: bool, columns: int, rows: int, warps: int, halo_y: int, halo_x: int
-) -> Tile | None:
+def tile_of(channels: int, single: bool, columns: int, rows: int, warps: int, halo_y: int, halo_x: int) -> Tile | None:
     """A tile whose samples and ``halo`` more of them fit shared memory, or None.
 
     The pitch is rounded up: windows of many widths then share a compiled kernel, and writes meet no bank conflicts.
     """
     if channels > _TILE_CHANNELS:
         return None
-    parts = -(-(32 * columns + halo_x) // 32)  # of 32 / columns words for each of a lane's columns: see `slot`
-    pitch = 32 * (parts if columns == 1 else parts | 1)
+    if columns == 1:
+        pitch = -(-(32 + halo_x) // 16) * 16
+    else:  # an odd multiple of 32 / columns words for each of a lane's columns: see `slot`
+        pitch = (-(-(32 * columns + halo_x) // 32) | 1) * 32
     itemsize = 4 if single else 8
     numbers = channels * pitch * (warps * rows + halo_y)
     shared_bytes = -(-numbers // 2) * 2 * itemsize + warps * (8 if single else 16)  # TileVote
@@ -98,9 +98,7 @@ def padded(values: Sequence[int], fill: int) -> list[np.int32]:
     return [np.int32(v) for v in (*[fill] * (_VOLUME_AXES - len(values)), *values)]
 
 
-def launch_gather(
-    stem: str, src: Any, dst: Any, where: Any, mode: int, cval: Any, pad_counts: bool, extra: Sequence[Any]
-) -> None:
+def launch_gather(stem: str, src: Any, dst: Any, where: Any, mode: int, cval: Any, pad_counts: bool, extra: Sequence[Any]) -> None:
     """The kernel for any array: a thread makes up to four channels of a pixel."""
     lengths = [1] * (_VOLUME_AXES + 2 - src.ndim) + list(src.shape[1:-1])
     pixels, channels = src.shape[0] * math.prod(lengths), src.shape[-1]
