@@ -1,11 +1,12 @@
-"""Fast definitions of the three filters, to check whole pictures against.
+"""Fast definitions of the filters, to check whole pictures against.
 
-``tests/oracles.py`` is the slow and obvious definition; ``tests/test_benches.py`` holds these functions against it on
+``tests/oracles`` are the slow and obvious definitions; ``tests/test_benches.py`` holds these functions against it on
 small pictures. Integers come out exact, floats as a range.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,10 @@ from numpy.typing import NDArray
 FLOAT32_RELATIVE = 1e-6
 #: So close to a tie either neighbour is right.
 TIE = 1e-9
+#: Of the mean distance |u(q) - u(p)| under the weights, for non-local means and the bilateral filter; then a rounding.
+SIMILARITY_RELATIVE = 2e-6
+#: Pixels of a picture at which these are checked.
+SIMILARITY_PIXELS = 1000
 #: Pixels of a picture at which a median is checked; a full check of the larger windows takes minutes.
 MEDIAN_PIXELS = 20_000
 
@@ -92,3 +97,89 @@ def median(image: NDArray[Any], size: int, mode: str, pixels: int = MEDIAN_PIXEL
 def around(value: NDArray[np.float64], scale: NDArray[np.float64]) -> Expected:
     slack = FLOAT32_RELATIVE * scale
     return Expected(value - slack, value + slack)
+
+
+def nl_means(
+    image: NDArray[Any], sigma: float, h: float, weights: NDArray[np.float64], distance: int, pixels: int = SIMILARITY_PIXELS
+) -> Expected:
+    """Exact, at random pixels: every patch of the window compared in float64. ``weights`` are those of a patch along an axis."""
+    patch = weights.size
+    both = np.outer(weights, weights)
+    around_p = patch // 2
+
+    def weigh(window: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        patches = sliding_window_view(window, (patch, patch))
+        own = patches[distance, distance]
+        differences = ((patches - own) ** 2 * both).sum(axis=(2, 3))
+        found = np.exp(-np.maximum(differences - 2 * sigma**2, 0) / h**2)
+        return found, patches[:, :, around_p, around_p]
+
+    return _similarity(image, distance + patch - 1 - around_p, distance + around_p, weigh, pixels)
+
+
+def bilateral(
+    image: NDArray[Any], sigma_color: float, sigma_space: float, radius: int, pixels: int = SIMILARITY_PIXELS
+) -> Expected:
+    """Exact, at random pixels."""
+    step = np.arange(-radius, radius + 1.0)
+    falls = (step[:, None] ** 2 + step**2) / (2 * sigma_space**2)
+
+    def weigh(window: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.exp(-falls - (window - window[radius, radius]) ** 2 / (2 * sigma_color**2)), window
+
+    return _similarity(image, radius, radius, weigh, pixels)
+
+
+def _similarity(
+    image: NDArray[Any],
+    after: int,
+    before: int,
+    weigh: Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]],
+    pixels: int,
+) -> Expected:
+    """Weighted means at random pixels and as many on the first rows and columns; ``weigh`` gives weights and values."""
+    rng = np.random.default_rng(7)
+    y, x = rng.integers(0, image.shape[0], pixels), rng.integers(0, image.shape[1], pixels)
+    y[: pixels // 4] %= 4
+    x[pixels // 4 : pixels // 2] %= 4
+    padded = np.pad(image.astype(np.float64), (before, after), mode="symmetric")
+    value, spread = np.empty(pixels), np.empty(pixels)
+    for i, (row, column) in enumerate(zip(y, x, strict=True)):
+        weights, values = weigh(padded[row : row + before + after + 1, column : column + before + after + 1])
+        own = float(image[row, column])
+        value[i] = own + (weights * (values - own)).sum() / weights.sum()
+        spread[i] = (weights * abs(values - own)).sum() / weights.sum()
+    slack = SIMILARITY_RELATIVE * spread
+    if image.dtype.kind == "f":
+        slack += np.finfo(image.dtype).eps * abs(value)
+        return Expected(value - slack, value + slack, (y, x))
+    return Expected(np.rint(value - slack - TIE), np.rint(value + slack + TIE), (y, x))
+
+
+def guided(image: NDArray[Any], guide: NDArray[Any], radius: int, eps: float) -> Expected:
+    """He, Sun and Tang 2013, with a grey guide or a colour guide of three channels last, from box means in float64."""
+    size = 2 * radius + 1
+    p = image.astype(np.float64)
+    channels = np.moveaxis(np.atleast_3d(guide.astype(np.float64)), -1, 0)
+    channels = channels - channels.mean(axis=(1, 2), keepdims=True)  # variances keep their digits
+    shift = p.mean()
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return box_mean(values, size, "reflect")
+
+    means = [mean(channel) for channel in channels]
+    mean_p = mean(p - shift)
+    n = len(channels)
+    covariance = np.empty((*p.shape, n, n))
+    cross = np.empty((*p.shape, n))
+    for i in range(n):
+        cross[..., i] = mean(channels[i] * (p - shift)) - means[i] * mean_p
+        for j in range(n):
+            covariance[..., i, j] = mean(channels[i] * channels[j]) - means[i] * means[j]
+    slopes = np.linalg.solve(covariance + eps * np.eye(n), cross[..., None])[..., 0]
+    level = mean_p - sum(slopes[..., i] * means[i] for i in range(n))
+    value = shift + mean(level) + sum(mean(np.ascontiguousarray(slopes[..., i])) * channels[i] for i in range(n))
+    slack = FLOAT32_RELATIVE * box_mean(abs(p), 2 * size, "reflect")
+    if image.dtype.kind == "f":
+        return Expected(value - slack, value + slack)
+    return Expected(np.rint(value - TIE - slack), np.rint(value + TIE + slack))

@@ -1,4 +1,4 @@
-"""The three filters with the peers that have them: checked first, then timed on one picture."""
+"""The filters with the peers that have them: checked first, then timed on one picture."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benches import expected, machine, peers
+from benches.pictures import WHITE
 from benches.rows import Goal, Plan, Row, measure
 from benches.timing import Contender
 
@@ -65,6 +66,70 @@ def median(size: int) -> Call:
     )
 
 
+class Similarity(NamedTuple):
+    """Parameters of a filter by similarity, in units of white."""
+
+    noise: float
+    h: float
+    patch: int
+    distance: int
+
+
+def nl_means(similarity: Similarity, dtype: str) -> Call:
+    """With the default weights of patches, noise and h given."""
+    import imrestore
+    from imrestore.denoise._nl_means import _weights
+
+    white = WHITE[dtype]
+    sigma, h = similarity.noise * white, similarity.h * white
+    patch, distance = similarity.patch, similarity.distance
+    window = 2 * distance + 1
+    return Call(
+        "nl_means",
+        f"{patch}x{patch} in {window}x{window}",
+        lambda src, dst: imrestore.nl_means(src, sigma, h=h, patch_size=patch, patch_distance=distance, out=dst),
+        lambda dtype: peers.nl_means(dtype, sigma, h, patch, distance),
+        lambda image: expected.nl_means(image, sigma, h, _weights("tapered", patch), distance),
+    )
+
+
+def bilateral(sigma_color: float, sigma_space: float, radius: int, dtype: str) -> Call:
+    import imrestore
+
+    color = sigma_color * WHITE[dtype]
+    return Call(
+        "bilateral",
+        f"{2 * radius + 1}x{2 * radius + 1}",
+        lambda src, dst: imrestore.bilateral(src, color, sigma_space, radius=radius, out=dst),
+        lambda dtype: peers.bilateral(dtype, color, sigma_space, radius),
+        lambda image: expected.bilateral(image, color, sigma_space, radius),
+    )
+
+
+def guided(radius: int, noise: float, dtype: str, guide: NDArray[Any] | None = None) -> Call:
+    """``guide`` has its channels last; without one the picture guides itself."""
+    import imrestore
+
+    eps = (noise * WHITE[dtype]) ** 2
+    axis = None if guide is None or guide.ndim == 2 else -1
+
+    def excerpt_of(image: NDArray[Any]) -> NDArray[Any] | None:
+        return None if guide is None else np.ascontiguousarray(guide[: image.shape[0], : image.shape[1]])
+
+    def ours(src: NDArray[Any], dst: NDArray[Any] | None) -> object:
+        return imrestore.guided(src, excerpt_of(src), radius, eps=eps, channel_axis=axis, out=dst)
+
+    def theirs(src: NDArray[Any], dst: NDArray[Any] | None) -> object:
+        return peers.guided(radius, eps, excerpt_of(src))[peers.OPENCV](src, dst)
+
+    def definition(image: NDArray[Any]) -> expected.Expected:
+        own = excerpt_of(image)
+        return expected.guided(image, image if own is None else own, radius, eps)
+
+    parameters = f"radius {radius}" + (", colour guide" if guide is not None else "")
+    return Call("guided", parameters, ours, lambda _: {peers.OPENCV: theirs}, definition)
+
+
 def measure_filter(
     plan: Plan,
     suite: str,
@@ -75,6 +140,7 @@ def measure_filter(
     also: Sequence[Contender] = (),
     into_out: bool = True,
     copied: bool = True,
+    note: str = "",
 ) -> Row:
     """The row of one filter.
 
@@ -102,6 +168,7 @@ def measure_filter(
         shape=image.shape,
         goal=goal,
         equal=equal,
+        note=note,
         inexact_peers=tuple(name for name, run in others.items() if not matches(run, part, wanted)),
     )
     return replace(row, ours=replace(row.ours, first_call=first_call))

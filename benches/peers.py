@@ -90,3 +90,44 @@ def rank_filter(name: str, size: int) -> Filter:
             return function(src, footprint, out=dst)
 
     return run
+
+
+def nl_means(dtype: str, sigma: float, h: float, patch: int, distance: int) -> dict[str, Filter]:
+    """OpenCV has bytes only, and no sigma; scikit-image's patches are a sample smaller each way."""
+    import cv2
+    from skimage.restoration import denoise_nl_means
+
+    if dtype == "uint8":
+        return {OPENCV: lambda src, dst: cv2.fastNlMeansDenoising(src, dst, 1.4 * sigma, patch, 2 * distance + 1)}
+    if dtype != "float32":
+        return {}
+    return {
+        SCIKIT_IMAGE: lambda src, dst: denoise_nl_means(
+            src, patch_size=patch, patch_distance=distance, h=h, sigma=sigma, fast_mode=True, preserve_range=True
+        )
+    }
+
+
+def bilateral(dtype: str, sigma_color: float, sigma_space: float, radius: int) -> dict[str, Filter]:
+    """OpenCV's window is a disk (for radius 4 it has 49 samples, the square 81), and it looks exponentials up in a table."""
+    import cv2
+    from skimage.restoration import denoise_bilateral
+
+    if dtype == "uint16":
+        return {}
+    found: dict[str, Filter] = {
+        OPENCV: lambda src, dst: cv2.bilateralFilter(
+            src, 2 * radius + 1, sigma_color, sigma_space, dst, borderType=cv2.BORDER_REFLECT
+        )
+    }
+    if dtype == "float32":
+        found[SCIKIT_IMAGE] = lambda src, dst: denoise_bilateral(
+            src, 2 * radius + 1, sigma_color=sigma_color, sigma_spatial=sigma_space, mode="symmetric"
+        )
+    return found
+
+
+def guided(radius: int, eps: float, guide: NDArray[Any] | None) -> dict[str, Filter]:
+    import cv2
+
+    return {OPENCV: lambda src, dst: cv2.ximgproc.guidedFilter(src if guide is None else guide, src, radius, eps, dst)}

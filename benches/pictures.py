@@ -14,17 +14,21 @@ WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 NOISE = 0.04  # standard deviation, of white: ISO 1600 or so
 
 
-@cache
-def picture(dtype: str, height: int, width: int | None = None) -> NDArray[Any]:
-    """scikit-image's cameraman, mirrored into every direction until it fills the frame, with Gaussian noise."""
+def clean(height: int, width: int) -> NDArray[np.float64]:
+    """scikit-image's cameraman, mirrored into every direction until it fills the frame; white is 1."""
     from skimage import data
 
-    width = height if width is None else width
     camera = data.camera() / 255.0
     missing = [(0, max(0, n - m)) for n, m in zip((height, width), camera.shape, strict=True)]
-    grid = np.pad(camera, missing, mode="symmetric")
-    clean = grid[:height, :width]
-    noisy = clean + np.random.default_rng(20261121).normal(0, NOISE, clean.shape)
+    whole: NDArray[np.float64] = np.pad(camera, missing, mode="symmetric")[:height, :width]
+    return whole
+
+
+@cache
+def picture(dtype: str, height: int, width: int | None = None) -> NDArray[Any]:
+    """The clean picture with Gaussian noise."""
+    whole = clean(height, height if width is None else width)
+    noisy = whole + np.random.default_rng(20261121).normal(0, NOISE, whole.shape)
     scaled = np.clip(noisy, 0, 1) * WHITE[dtype]
     image = np.rint(scaled).astype(dtype) if np.dtype(dtype).kind == "u" else scaled.astype(dtype)
     image.setflags(write=False)

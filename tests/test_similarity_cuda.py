@@ -58,12 +58,13 @@ def test_case(case: Case, order: str) -> None:
     assert same_bits(image, case.image()), "the input was written to"
 
 
-NL_MEANS = {"sigma": 20.0, "h": 60.0, "patch_size": 5, "patch_distance": 2}
+NL_MEANS = {"sigma": 20.0, "h": 60.0, "patch_size": 5, "patch_distance": 2, "patch_weights": "uniform"}
 BILATERAL = {"sigma_color": 80.0, "sigma_space": 1.5}
 
 #: Kernel and kind of tile -> filter, shape of the image, keywords.
 CALLS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "nl_means_tile": ("nl_means", (2, 35, 250), {**NL_MEANS, "axes": (1, 2)}),
+    "nl_means_tile tapered": ("nl_means", (2, 20, 130), {**NL_MEANS, "axes": (1, 2), "patch_weights": "tapered"}),
     "nl_means_tile weights": ("nl_means", (2, 20, 130), {**NL_MEANS, "axes": (1, 2), "patch_weights": "gaussian"}),
     "nl_means_tile colour": ("nl_means", (20, 70, 3), {**NL_MEANS, "channel_axis": -1}),
     "nl_means_tile five channels": ("nl_means", (20, 40, 5), {**NL_MEANS, "channel_axis": -1}),
@@ -125,7 +126,7 @@ def test_nothing_is_written_outside_the_result(shape: tuple[int, ...], dtype: st
 @emulated
 @pytest.mark.usefixtures("on_cuda")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["nl_means_tile", "nl_means_tile weights", "nl_means_tile colour", "bilateral_tile"])
+@pytest.mark.parametrize("name", ["nl_means_tile", "nl_means_tile tapered", "nl_means_tile weights", "nl_means_tile colour", "bilateral_tile"])
 def test_a_pixel_has_the_same_bits_wherever_it_lies(name: str, dtype: str) -> None:
     """So that a picture cut into blocks is the picture: other tiles, lanes, rows and another largest sample."""
     filter_name, _, keywords = CALLS[name]
@@ -188,16 +189,17 @@ def test_powers_of_two_change_no_bit(filter_name: str, power: int) -> None:
 @emulated
 @pytest.mark.usefixtures("on_cuda")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("size", "strength"), [(50.0, 15.0), (1e-3, 1e30)])
 @pytest.mark.parametrize("filter_name", ["nl_means", "bilateral"])
-def test_small_differences_beside_the_largest_numbers(filter_name: str, dtype: str) -> None:
-    """One tile holds 3e38 (1e300), and pixels whose differences are the size of h."""
-    image = np.random.default_rng(8).normal(50, 20, (9, 33)).astype(dtype)
+def test_small_differences_beside_the_largest_numbers(filter_name: str, size: float, strength: float, dtype: str) -> None:
+    """One tile holds 3e38 (1e300), and pixels whose differences are the size of h or have weights of 1."""
+    image = (size * np.random.default_rng(8).normal(1, 0.4, (9, 33))).astype(dtype)
     image[3:6, 4], image[2, 9] = (3e38, -3e38, 1e-38), -1e38
     if dtype == "float64":
         image[2, 9] = 1e300
     given: dict[str, dict[str, Any]] = {
-        "nl_means": {"sigma": 5.0, "h": 15.0, "patch_size": 3, "patch_distance": 2},
-        "bilateral": {"sigma_color": 15.0, "sigma_space": 1.0},
+        "nl_means": {"sigma": strength / 3, "h": strength, "patch_size": 3, "patch_distance": 2},
+        "bilateral": {"sigma_color": strength, "sigma_space": 1.0},
     }
     result, launches = run(filter_name, image, **given[filter_name])
     assert launches[0].endswith("_tile")

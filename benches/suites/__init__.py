@@ -1,4 +1,4 @@
 """A suite is a module with ``rows(plan)``, which yields one measured `benches.rows.Row` after the other."""
 
-NAMES = ("mean", "gaussian", "median", "small", "cold", "cuda")
-DEFAULT = ("mean", "gaussian", "median", "small", "cold")
+DEFAULT = ("mean", "gaussian", "median", "nl_means", "bilateral", "guided", "small", "cold")
+NAMES = (*DEFAULT, "cuda")

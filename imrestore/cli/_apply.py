@@ -32,6 +32,9 @@ class Recipe:
         if "footprint" in self.options:
             self.options["footprint"] = _mask(self.options["footprint"], limits)
         self.where = _mask(self.options.pop("where"), limits) if "where" in self.options else None
+        self.guide, self.guide_channels = None, None
+        if "guide" in self.options:
+            self.guide, self.guide_channels = _guide(self.options.pop("guide"), limits)
 
     def pages(self, pages: Iterable[Page], kind: str) -> Iterator[Page]:
         """The filtered pages, one by one or, with ``volume``, all as one image with a further axis."""
@@ -83,6 +86,13 @@ class Recipe:
         keywords = dict(self.options)
         if channel_axis is not None:
             keywords["channel_axis"] = channel_axis
+        if self.guide is not None:
+            guide = self.guide
+            if self.guide_channels is not None:  # the image's place for channels, or if it has none the guide's
+                axis = channel_axis if isinstance(channel_axis, int) else self.guide_channels
+                guide = np.moveaxis(guide, self.guide_channels, axis)
+                keywords["channel_axis"] = axis
+            keywords["guide"] = guide
         if self.where is not None:
             where = self.where
             if isinstance(channel_axis, int) and where.ndim < ndim:
@@ -100,3 +110,17 @@ def _mask(path: Path, limits: Limits) -> NDArray[np.bool_]:
             raise FileError("a mask or footprint must be one grey picture or an array without channels")
         mask: NDArray[np.bool_] = page.pixels != 0
         return mask
+
+
+def _guide(path: Path, limits: Limits) -> tuple[NDArray[Any], int | None]:
+    """A picture without its alpha, and the axis of its channels."""
+    with read(path, limits) as (_, pages):
+        page = next(pages)
+        if next(pages, None) is not None:
+            raise FileError("a guide must be one picture or an array")
+        pixels, axis = page.pixels, page.channel_axis
+        if pixels.dtype == np.bool_:
+            pixels = pixels.astype(np.uint8) * 255
+        if axis is not None and page.alpha:
+            pixels = np.delete(pixels, page.alpha, axis)
+        return pixels, axis

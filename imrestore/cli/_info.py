@@ -11,7 +11,7 @@ from typing import Any
 
 PACKAGES = (
     "numpy", "numba", "llvmlite", "scipy", "scikit-image", "pillow", "tifffile", "imagecodecs", "rich",
-    "torch", "dask", "cupy-cuda12x", "cupy-cuda13x", "opencv-python-headless",
+    "torch", "dask", "cupy-cuda12x", "cupy-cuda13x", "opencv-contrib-python-headless",
 )  # fmt: skip
 
 

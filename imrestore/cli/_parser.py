@@ -12,11 +12,12 @@ FILTERS = {
     "mean": "replace every pixel by the mean of its window",
     "median": "replace every pixel by the median, or another rank, of its window",
     "gaussian": "smooth with a Gaussian",
+    "guided": "smooth it, but not across the edges of a guide, or of its own",
     "bilateral": "smooth with a Gaussian that stops at edges",
     "nl_means": "replace every pixel by the mean of pixels with similar neighbourhoods",
 }
 FILTER_OPTIONS = {
-    "size", "sigma", "truncate", "radius", "footprint", "rank", "percentile",
+    "size", "sigma", "truncate", "radius", "eps", "guide", "footprint", "rank", "percentile",
     "h", "patch_size", "patch_distance", "patch_weights", "sigma_color", "sigma_space",
     "mode", "cval", "axes", "channel_axis", "where", "nan_policy",
 }  # fmt: skip
@@ -161,6 +162,10 @@ def _add_own_options(group: argparse._ArgumentGroup, name: str) -> None:
         add("--patch-size", type=numbers(int), metavar="N[,N]", help="side of the patches, or one per axis (7)")
         add("--patch-distance", type=numbers(int), metavar="N[,N]", help="how far to look for others, in pixels (10)")
         add("--patch-weights", metavar="KIND", help="tapered, uniform or gaussian (tapered)")
+    if name == "guided":
+        add("--radius", type=numbers(int), metavar="R[,R]", help="radius of the window in pixels, or one per axis (4)")
+        add("--eps", type=float, metavar="E", required=True, help="variance that tells edges from noise, in the guide's units squared")
+        add("--guide", type=Path, metavar="FILE", help="picture or NPY array whose edges are kept (the image itself)")
     add("--mode", metavar="MODE", help=f"pixels beyond the border: {MODES} (reflect)")
     add("--cval", type=number, metavar="V", help="their value in mode constant (0)")
     add("--axes", type=numbers(int), metavar="A[,A]", help="axes to filter (all but the channels)")
@@ -254,6 +259,9 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
         _checks.bilateral_radii(space, truncate, radius, count(space, radius))
     if args.command == "nl_means":
         _check_nl_means(options, count)
+    if args.command == "guided":
+        _checks.guided_radii(options.get("radius", 4), count(options.get("radius")))
+        _checks.guided_eps(options["eps"])
     if "mode" in options:
         _checks.border_mode(options["mode"])
     if "nan_policy" in options:

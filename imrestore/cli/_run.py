@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         recipe = Recipe(args.command, options, volume=args.volume, limits=limits)
     except FileError as error:
-        raise UsageError(f"--where or --footprint: {error}") from error
+        raise UsageError(f"--where, --footprint or --guide: {error}") from error
     existing = "replace" if args.overwrite or args.in_place else "skip" if args.resume else "refuse"
     results = [FileResult(printable(job.source), printable(job.target) if job.target else None) for job in jobs]
     with imrestore.threads(args.threads) if args.threads else contextlib.nullcontext():

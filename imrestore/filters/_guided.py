@@ -67,8 +67,8 @@ def guided(
         Where the result goes: the image's kind, device, shape and dtype. It may overlap `image` and `guide`.
     where : bool array, optional
         Broadcast to the image's shape: True takes part. Means, variances and covariances are those of the valid pixels of
-        a window. A pixel that takes no part itself is what its windows make of the guide there, or without a guide of
-        its own, their mean. Under ``guide=None`` a pixel is left out with all its channels.
+        a window. A pixel that takes no part is filled from its guide by the windows around it; where `guide` is None
+        or NaN there, it becomes the mean of their means, and is left out with all its channels.
     nan_policy : {'propagate', 'omit', 'raise'}, default: 'propagate'
         A pixel whose image or guide is NaN makes the pixels it shares a window with NaN and no other; or is left out; or
         raises. Infinities count as NaN under 'propagate' and are not left out.
@@ -100,17 +100,18 @@ def guided(
     ``a_k = (cov_k(I, I) + eps)^-1 cov_k(I, p)``. The result is ``mean(a) I_i + mean(b)`` over all windows that hold i, so it
     depends on pixels up to ``2 * radius`` away. Differs from cv2.ximgproc.guidedFilter by rounding only, in 'reflect'.
 
-    All is done in float64, and variances are joined from those of smaller windows instead of subtracting squares (Chan,
-    Golub and LeVeque, 1983): small differences on a high pedestal keep their accuracy, which is 1e-6 of the largest
-    magnitude within reach (float64 and wide integers: 1e-12) as long as ``eps`` is not below 1e-9 of a colour guide's variance.
-    float64 pixels beyond 1e150 overflow when they are squared. The time grows with the logarithm of the radius.
+    Variances are joined from those of smaller windows instead of subtracting squares (Chan, Golub and LeVeque, 1983), so small
+    differences on a high pedestal count in full: the error is some tens of roundings of the largest sample of image and
+    guide (the latter times ``a``), those of float64, or of float32 where both have 8 bits and the guide is grey. For a colour
+    guide it grows with the condition of ``cov_k(I, I) + eps``. float64 pixels beyond 1e150 overflow when they are squared.
+    The time grows with the logarithm of the radius.
 
     Examples
     --------
     >>> import numpy, imrestore
     >>> image = numpy.array([10, 12, 9, 11, 60, 62, 59, 61], numpy.uint8)
     >>> imrestore.guided(image, radius=2, eps=50)
-    array([11, 11, 11, 13, 58, 60, 60, 60], dtype=uint8)
+    array([11, 12, 11, 13, 58, 60, 59, 60], dtype=uint8)
     """
     key = None
     plain = type(image) is ndarray and guide is out is where is axes is channel_axis is None

@@ -1,8 +1,9 @@
 """Cases of the guided filter.
 
 Tolerance: the roundings of float64 times what the result is made of, the largest sample and the factor's share of the guide's
-(`tests.oracles.guided`), plus the one rounding to the image's dtype. Integers may fall to either side of a tie that lies
-within that. So a variance that loses its digits on a pedestal is seen: it is off by the square of the pedestal.
+(`tests.oracles.guided`), plus the one rounding to the image's dtype; of float32 where image and guide have 8 bits. Integers may
+fall to either side of a tie that lies within that. So a variance that loses its digits on a pedestal is seen: it is off by
+the square of the pedestal.
 """
 
 from __future__ import annotations

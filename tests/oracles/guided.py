@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tests.oracles.windows import PAD_MODES, Expected, filtered_axes, per_axis, saturate
 
-#: Roundings of float64 that a result may be off by, of the magnitudes that it is made of (`_Channel.scale`).
+#: Roundings that a result may be off by, relative to the magnitudes that it is made of (``scale`` in `fit`).
 ROUNDINGS = 64
 
 
@@ -35,10 +35,8 @@ def guided(
     radii = per_axis(radius, len(filtered))
     valid = np.ones(image.shape, bool) if where is None else np.broadcast_to(where, image.shape)
     pixels, valid = channels_last(image, image_channel), channels_last(valid, image_channel)
-    if guide is None:
-        guides = pixels
-    else:
-        guides = channels_last(guide, None if guide.ndim < image.ndim else channel_axis)
+    beside = guide is not None
+    guides = channels_last(guide, channel_axis if guide.ndim >= image.ndim else None) if beside else pixels
     if nan_policy == "omit":
         valid = valid & ~np.isnan(pixels) & ~np.isnan(guides).any(axis=-1, keepdims=True)
     if guide is None:
@@ -68,6 +66,7 @@ def guided(
         with np.errstate(all="ignore"):
             fits = fit(image_windows, guide_windows, takes_part, np.longdouble(eps))
             value, slack = averaged([windows(part) for part in fits], centre, known)
+            slack = slack * ROUNDINGS * unit_roundoff(image, guides)
         bounds = bounds_of(value, slack, image.dtype)
         low.append(bounds[0])
         high.append(bounds[1])
@@ -142,11 +141,17 @@ def gauss(matrix: list[list[np.ndarray]], right: list[np.ndarray]) -> list[np.nd
 def averaged(
     fits: list[np.ndarray], centre: list[np.ndarray], known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the windows of a pixel, and how far it may be off."""
+    """Mean over the windows of a pixel, and the scale of its errors."""
     used, middle, offset, scale, *factors = (part.sum(axis=-1) for part in fits)
     value = offset + sum(a * c for a, c in zip(factors, centre, strict=True))
     value = np.where(known, value, middle) / used
-    return np.where(used > 0, value, np.nan), scale / used * ROUNDINGS * 2.0**-53
+    return np.where(used > 0, value, np.nan), scale / used
+
+
+def unit_roundoff(image: np.ndarray, guides: np.ndarray) -> float:
+    """Of float64; of float32 where image and guide have 8 bits and one channel."""
+    small = image.dtype.itemsize == guides.dtype.itemsize == guides.shape[-1] == 1
+    return 2.0**-24 if small else 2.0**-53
 
 
 def bounds_of(value: np.ndarray, slack: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 // Non-local means (Buades, Coll, Morel, "A non-local algorithm for image denoising", CVPR 2005): the mean of the pixels
 // around, weighted by how alike the patches around them are, exp(-max(D - 2 sigma^2, 0) / h^2).
 //
-// Macros: T element; either TILE and those of similarity.cuh, SIZE_Y, SIZE_X of the patch, UNIFORM 0/1 (all weights of the
-// patch alike), or GATHER and WHERE 0/1 (pixels may be left out).
+// Macros: T element; either TILE and those of similarity.cuh, SIZE_Y, SIZE_X of the patch, BOX_Y, BOX_X (see Patch), or
+// GATHER and WHERE 0/1 (pixels may be left out).
 #ifdef TILE
 #define WHERE 0
 #endif
@@ -36,33 +36,36 @@ __device__ __forceinline__ void box_sums(const Real* v, Real* sums) {
     }
 }
 
-// Weights of one axis of the patch, in registers.
-template <int SIZE>
+// How one axis of the patch is summed: as a box of BOX samples of boxes (1: a plain box; 3 of 5: weights 1 2 3 3 3 2 1), or
+// with BOX 0 by weights from a table, in registers.
+template <int SIZE, int BOX>
 struct Patch {
-#if UNIFORM
-    __device__ __forceinline__ explicit Patch(const double*) {}
-#else
-    Real weights[SIZE];
+    static constexpr int DIVISOR = BOX ? BOX * (SIZE + 1 - BOX) : 1;
+    Real weights[BOX ? 1 : SIZE];
+
     __device__ __forceinline__ explicit Patch(const double* table) {
 #pragma unroll
-        for (int k = 0; k < SIZE; ++k) weights[k] = Real(table[k]);
+        for (int k = 0; k < (BOX ? 0 : SIZE); ++k) weights[k] = Real(table[k]);
     }
-#endif
 
     template <int COUNT>
     __device__ __forceinline__ void sums(const Real* v, Real* result) const {
-#if UNIFORM
-        box_sums<SIZE, COUNT>(v, result);
-#else
+        if constexpr (BOX > 0) {
+            Real boxes[COUNT + BOX - 1];
+            box_sums<SIZE + 1 - BOX, COUNT + BOX - 1>(v, boxes);
+            box_sums<BOX, COUNT>(boxes, result);
+        } else {
 #pragma unroll
-        for (int i = 0; i < COUNT; ++i) {
-            result[i] = weights[0] * v[i];
+            for (int i = 0; i < COUNT; ++i) {
+                result[i] = product(weights[0], v[i]);
 #pragma unroll
-            for (int k = 1; k < SIZE; ++k) result[i] = fused(weights[k], v[i + k], result[i]);
+                for (int k = 1; k < SIZE; ++k) result[i] = fused(weights[k], v[i + k], result[i]);
+            }
         }
-#endif
     }
 };
+typedef Patch<SIZE_Y, BOX_Y> PatchY;
+typedef Patch<SIZE_X, BOX_X> PatchX;
 
 // The samples that a thread compares all others with: in registers where there are few.
 struct OwnSamples {
@@ -116,8 +119,8 @@ struct Sums {
 
 struct Comparison {
     const OwnSamples& own;
-    const Patch<SIZE_Y>& vertical;
-    const Patch<SIZE_X>& horizontal;
+    const PatchY& vertical;
+    const PatchX& horizontal;
     Real per_square, free;  // the exponent of two is min(free - per_square * sum of squares, 0)
 
     __device__ __forceinline__ Real difference(int channel, int column, int row, int other) const {
@@ -172,8 +175,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
     SHARED_MEMORY(memory);
     Real* const tile = reinterpret_cast<Real*>(memory);
     const Picture picture = {outer, height, width, mode, from_bits<T>(cval_bits)};
-    const Patch<SIZE_Y> vertical(patch_y);
-    const Patch<SIZE_X> horizontal(patch_x);
+    const PatchY vertical(patch_y);
+    const PatchX horizontal(patch_x);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int margin = (distance_x + COLUMNS - 1) / COLUMNS;  // in lanes: a lane's own columns begin at a multiple of COLUMNS
     for_every_tile<TILE_Y, TILE_X>(picture, [&](long long plane, long long y0, long long x0) {
@@ -187,7 +190,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
         const int row = warp * ROWS * PITCH + lane;
         const OwnSamples own(tile, row + distance_y * PITCH + margin, box.plane());
         const Comparison comparison = {own, vertical, horizontal,
-                                       scale.per_square(h, (UNIFORM ? SIZE_Y * SIZE_X : 1) * CHANNELS),
+                                       scale.per_square(h, PatchY::DIVISOR * PatchX::DIVISOR * CHANNELS),
                                        Real(2 * LOG2_E * (sigma / h) * (sigma / h))};
         Sums total, run;
         total.clear();

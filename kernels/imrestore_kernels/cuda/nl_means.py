@@ -26,11 +26,11 @@ _TILE_SIZE = 15
 
 #: Columns of a lane, rows of a thread and warps of a block, best first: wide lanes shuffle least, and small blocks load one
 #: tile while another is computed.
-_SHAPES = ((4, 4, 4), (2, 4, 4), (1, 4, 4), (4, 4, 2), (2, 4, 2), (1, 4, 2), (1, 2, 2))
+_SHAPES = ((4, 6, 4), (4, 4, 4), (2, 4, 4), (1, 4, 4), (4, 4, 2), (2, 4, 2), (1, 4, 2), (1, 2, 2))
 
 
-#: Registers that the sums of a thread may take, of 255; with more the compiler spills.
-_SUM_REGISTERS = 64
+#: Registers that the sums and the samples of a thread may take, of 255; with more the compiler spills.
+_REGISTERS = 144
 
 
 def nl_means(
@@ -58,20 +58,31 @@ def nl_means(
     if picture is None or tile is None:
         _gather(src, dst, float(sigma), float(h), patches, distances, mode, cval, where, pad_counts)
         return
-    uniform = all((g == g[0]).all() for g in (patch_y, patch_x))
+    boxes = [_box(g) for g in (patch_y, patch_x)]
     defines = {
         **tile_defines(src.dtype, picture.channels, tile),
         "SIZE_Y": len(patch_y),
         "SIZE_X": len(patch_x),
-        "UNIFORM": int(uniform),
+        "BOX_Y": boxes[0],
+        "BOX_X": boxes[1],
     }
-    tables = [None, None] if uniform else [upload(g.astype(np.float64)) for g in (patch_y, patch_x)]
+    tables = [None if box else upload(g.astype(np.float64)) for g, box in zip((patch_y, patch_x), boxes, strict=True)]
     args = [src, dst, *tables, *(np.int64(n) for n in picture[:3]), np.float64(sigma), np.float64(h)]
     run = math.isqrt((2 * distance_y + 1) * (2 * distance_x + 1))  # as many additions in a run as runs
     args += [np.int32(distance_y), np.int32(distance_x), np.int32(run), np.int32(mode), bits_of(cval, src.dtype)]
     width = (32 - _lanes(len(patch_x), tile.columns)) * tile.columns
     blocks = grid(-(-picture.width // width), -(-picture.height // (tile.warps * tile.rows)), picture.outer)
     launch("nl_means", "nl_means_tile", blocks, (32 * tile.warps, 1, 1), args, defines, tile.shared_bytes)
+
+
+def _box(weights: np.ndarray[Any, Any]) -> int:
+    """The smaller one of two boxes whose convolution the weights are, up to a factor; 0 if they are none."""
+    size = len(weights)
+    for first in range(1, (size + 1) // 2 + 1):
+        shape = np.convolve(np.ones(first), np.ones(size + 1 - first))
+        if np.allclose(weights * shape.sum(), shape, rtol=1e-12, atol=0):
+            return first
+    return 0
 
 
 def _lanes(size: int, columns: int) -> int:
@@ -91,9 +102,10 @@ def _tile(
         return None
     if min(patch_y.min(), patch_x.min()) < np.finfo(np.float32).tiny:  # 0 times a square that overflows would be NaN
         return None
-    registers = 2 * (1 + picture.channels) * (1 if single else 2)  # of a pixel: totals and runs
     for columns, rows, warps in _SHAPES:
-        if columns * rows * registers > _SUM_REGISTERS:
+        sums = 2 * rows * (1 + picture.channels)  # totals and runs
+        samples = (rows + len(patch_y) - 1) * picture.channels
+        if columns * (sums + samples) * (1 if single else 2) > _REGISTERS:
             continue
         halo_x = 2 * columns * -(-distance_x // columns)
         halo_y = len(patch_y) - 1 + 2 * distance_y

@@ -238,8 +238,9 @@ __device__ __forceinline__ double power_of_two(int exponent) {
 struct Scale {
     int exponent;
 
-    // `strength` is what differences are divided by (h, sigma_color). Differences of its size must have squares that
-    // are normal numbers; where that and the largest sample are too far apart, squares may overflow: to a weight of 0.
+    // The largest sample becomes 2^40: thousands of squares of that are finite, and samples of 2^-160 of it are not lost.
+    // `strength` is what differences are divided by (h, sigma_color): those of its size must have squares that are normal
+    // numbers. Where it is too far from the largest sample, squares of that may overflow: to a weight of 0.
     __device__ __forceinline__ Scale(double largest, double strength) {
         constexpr bool single = sizeof(Real) == 4;
         const int size = exponent_of(largest) < -900 ? -900 : exponent_of(largest);
