@@ -114,6 +114,13 @@ def test_dtypes(function: Callable[..., Any], dtype: str) -> None:
 
 
 @pytest.mark.parametrize("function", BOTH)
+def test_float16_is_rounded_once(function: Callable[..., Any]) -> None:
+    image = COUNTS.astype(np.float16)
+    once = function(image.astype(np.float32), 2.0, 3.0).astype(np.float16)
+    np.testing.assert_array_equal(function(image, 2.0, 3.0), once)
+
+
+@pytest.mark.parametrize("function", BOTH)
 @pytest.mark.parametrize("kind", [kind for kind, (_, must) in (bad_input.LAYOUTS | bad_input.SHAPES).items() if must == "equal"])
 def test_layouts(function: Callable[..., Any], kind: str) -> None:
     image = (bad_input.LAYOUTS | bad_input.SHAPES)[kind][0]()
@@ -166,6 +173,13 @@ def test_out_may_be_or_overlap_the_image(function: Callable[..., Any]) -> None:
             memory = np.random.default_rng(1).poisson(30, shape).astype(np.float32)
             expected = function(memory[source].copy())
             np.testing.assert_array_equal(function(memory[source], out=memory[target]), expected)
+
+
+@pytest.mark.parametrize("function", BOTH)
+def test_out_may_begin_where_the_image_does(function: Callable[..., Any]) -> None:
+    memory = np.random.default_rng(1).poisson(30, 1200001).astype(np.float32)
+    expected = function(memory[:600001].copy())
+    np.testing.assert_array_equal(function(memory[:600001], out=memory[::2]), expected)
 
 
 @pytest.mark.parametrize("function", BOTH)

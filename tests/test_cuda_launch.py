@@ -238,7 +238,7 @@ def test_the_last_corner_beyond_two_to_the_31_samples(shape: tuple[int, ...], na
 def blocks_needed(filter_name: str, shape: tuple[int, ...], grid: tuple[int, int, int]) -> tuple[int, int, int]:
     """Blocks that cover a shape if the grid had no limits: where its last one wraps round to."""
     outer, height, width, _ = shape
-    tiles = {"mean": (32, 128), "gaussian": (32, 128), "median": (32, 64), "nl_means": (24, 120), "bilateral": (32, 32)}
+    tiles = {"mean": (32, 128), "gaussian": (32, 128), "median": (32, 64), "nl_means": (20, 120), "bilateral": (32, 32)}
     rows, columns = tiles.get(filter_name, (0, 0))
     if not rows:
         return grid  # one axis of blocks, not cut

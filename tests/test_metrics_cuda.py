@@ -15,11 +15,11 @@ from imrestore_kernels.cuda.metrics import ssim as cuda_ssim
 
 from imrestore.metrics import ms_ssim, mse, psnr, ssim
 from tests.cases import FLOATS, INTEGERS
+from tests.cases.metrics import CLOSE, pair
 from tests.cuda_on_cpu.emulator import ORDERS, Emulator, check_guards, compiler, guarded
 from tests.cuda_on_cpu.toolchain import assemble, compile_ptx, nvrtc_path, ptxas_path
 from tests.oracles import metrics as oracle
 from tests.test_cuda_compile import ARCHITECTURES, Recorder
-from tests.test_metrics import CLOSE, pair
 
 emulated = pytest.mark.skipif(compiler() is None, reason="the CUDA emulator needs g++")
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imrestore.noise import PoissonGaussian, estimate_poisson_gaussian
-from imrestore.noise._estimate_poisson_gaussian import _fit, _Groups
+from imrestore._samples import open_measured
+from imrestore.noise import PoissonGaussian, _patches, estimate_poisson_gaussian
+from imrestore.noise._estimate_poisson_gaussian import _fit, _groups, _Groups
 from tests import bad_input, cupy_stand_in
 from tests.photographs import photographs
 from tests.test_noise import BAD, FLOATS, INTEGERS
@@ -64,6 +65,34 @@ def test_clipped_samples_are_left_out(dtype: str, low: float, high: float) -> No
     model = estimate_poisson_gaussian(clipped)
     assert deviation(model, 0.5, 4) < 0.04
     assert model.gain == pytest.approx(0.5, rel=0.16)  # 0.43 to 0.57 were measured, and 0.0 where what is clipped counts
+
+
+@pytest.mark.parametrize("level", [0.0, 255.0])
+def test_saturated_spots_do_not_count(level: float) -> None:
+    spots = (np.indices(RAMP.shape) % 14 < 5).all(axis=0)
+    for seed in range(3):
+        image = sensor(RAMP / 2 + 60, 1, 4, seed)
+        # 0.02 was measured; with the patches that touch a spot 0.04 and more
+        assert deviation(estimate_poisson_gaussian(np.where(spots, level, image)), 1, 4) < 0.03
+
+
+def test_groups_keep_clear_of_the_levels_the_sensor_clips_at() -> None:
+    for low, high in ((60, 1e9), (-1e9, 200), (60, 200)):
+        image = sensor(RAMP, 1, 8).clip(low, high)
+        patches = _patches.gather(open_measured(image, where=None), (6, 6), (1, 1), omit_nan=False)
+        level, variance, _ = _groups(np, patches)
+        assert 3 <= len(level) < 16
+        assert (level - 3 * np.sqrt(variance) > low).all()
+        assert (level + 3 * np.sqrt(variance) < high).all()
+    patches = _patches.gather(open_measured(sensor(RAMP, 1, 8), where=None), (6, 6), (1, 1), omit_nan=False)
+    assert len(_groups(np, patches).level) == 16
+
+
+def test_an_image_of_a_few_patches_still_has_two_groups() -> None:
+    light = np.linspace(0, 4000, 25 * 25).reshape(25, 25)
+    gains = [estimate_poisson_gaussian(sensor(light, 4, 1, seed)).gain for seed in range(10)]
+    assert min(gains) > 0
+    assert np.median(gains) == pytest.approx(4, rel=0.15)
 
 
 def test_flat_images_have_read_noise_only() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from imrestore_kernels.cuda import _launch
 from imrestore_kernels.cuda.bilateral import bilateral as bilateral_kernel
+from imrestore_kernels.cuda.nl_means import _box
 from imrestore_kernels.cuda.nl_means import nl_means as nl_means_kernel
 from imrestore_kernels.cuda.similarity import Picture, as_pictures, tile_of
 
@@ -125,8 +126,23 @@ def test_nothing_is_written_outside_the_result(shape: tuple[int, ...], dtype: st
 
 @emulated
 @pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize("filter_name", ["nl_means", "bilateral"])
+def test_more_channels_than_are_made_together(filter_name: str) -> None:
+    image = np.random.default_rng(4).normal(100, 40, (5, 6, 9)).astype(np.float32)
+    where = np.random.default_rng(5).random(image.shape) < 0.7
+    keywords: dict[str, Any] = {"channel_axis": -1, "where": where}
+    keywords |= {"nl_means": {**NL_MEANS, "patch_size": 3}, "bilateral": BILATERAL}[filter_name]
+    result, launches = run(filter_name, image, **keywords)
+    assert launches == [f"{filter_name}_gather"]
+    getattr(oracles, filter_name)(image, **keywords).assert_matches(result)
+
+
+@emulated
+@pytest.mark.usefixtures("on_cuda")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["nl_means_tile", "nl_means_tile tapered", "nl_means_tile weights", "nl_means_tile colour", "bilateral_tile"])
+@pytest.mark.parametrize(
+    "name", ["nl_means_tile", "nl_means_tile tapered", "nl_means_tile weights", "nl_means_tile colour", "bilateral_tile"]
+)
 def test_a_pixel_has_the_same_bits_wherever_it_lies(name: str, dtype: str) -> None:
     """So that a picture cut into blocks is the picture: other tiles, lanes, rows and another largest sample."""
     filter_name, _, keywords = CALLS[name]
@@ -204,6 +220,55 @@ def test_small_differences_beside_the_largest_numbers(filter_name: str, size: fl
     result, launches = run(filter_name, image, **given[filter_name])
     assert launches[0].endswith("_tile")
     getattr(oracles, filter_name)(image, **given[filter_name]).assert_matches(result)
+
+
+@emulated
+@pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize(
+    ("weights", "size"),
+    [("uniform", 11), ("uniform", 15), ("gaussian", 9), ("gaussian", 15)]
+    + [("tapered", size) for size in (6, 8, 9, 10, 15, (16, 2))],
+)
+def test_sums_of_every_kind_of_patch(weights: str, size: Any) -> None:
+    image = np.random.default_rng(9).normal(100, 40, (12, 15)).astype(np.float32)
+    keywords = {**NL_MEANS, "patch_weights": weights, "patch_size": size, "patch_distance": 1}
+    result, launches = run("nl_means", image, **keywords)
+    assert launches == ["nl_means_gather" if size == (16, 2) else "nl_means_tile"]
+    oracles.nl_means(image, **keywords).assert_matches(result)
+
+
+@emulated
+@pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize("filter_name", ["nl_means", "bilateral"])
+def test_hundreds_of_like_numbers_are_added_within_the_tolerance(filter_name: str) -> None:
+    """Most of the samples are the constant beyond the border: roundings of one long sum would all point one way."""
+    image = np.random.default_rng(1).normal(0, 300, (9, 7)).astype(np.float32)
+    border: dict[str, Any] = {"mode": "constant", "cval": 40.1}
+    keywords: dict[str, Any] = {
+        "nl_means": {"sigma": 60.0, "h": 180.0, "patch_size": 3, "patch_distance": 12, **border},
+        "bilateral": {"sigma_color": 400.0, "sigma_space": 40.0, "radius": 12, **border},
+    }[filter_name]
+    result, launches = run(filter_name, image, **keywords)
+    assert launches == [f"{filter_name}_tile"]
+    getattr(oracles, filter_name)(image, **keywords).assert_matches(result)
+
+
+@pytest.mark.parametrize(
+    ("weights", "box"),
+    [
+        ([1], 1),
+        ([2, 2], 1),
+        ([1, 2, 1], 2),
+        ([1, 2, 3, 3, 3, 2, 1], 3),
+        ([1, 2, 3, 4, 3, 2, 1], 4),
+        ([1, 2, 2, 2, 1], 2),
+        ([1, 2, 3, 3, 2, 2, 1], 0),
+        ([1, 3, 1], 0),
+        ([1, 1, 0], 0),
+    ],
+)
+def test_which_weights_are_boxes(weights: list[float], box: int) -> None:
+    assert _box(np.array(weights) / sum(weights)) == box
 
 
 @emulated

@@ -105,6 +105,9 @@ def methods(colour: bool) -> list[Method]:
         Method("gaussian 1.5", lambda image: imrestore.gaussian(image, 1.5, channel_axis=axis), shown=False),
         Method("median 3", lambda image: imrestore.median(image, 3, channel_axis=axis)),
         Method("median 5", lambda image: imrestore.median(image, 5, channel_axis=axis)),
+        Method("guided", lambda image: imrestore.guided(image, radius=2, eps=2500, channel_axis=axis)),
+        Method("bilateral", lambda image: imrestore.bilateral(image, 75, 2, channel_axis=axis)),
+        Method("nl_means", lambda image: imrestore.nl_means(image, channel_axis=axis)),
     ]
 
 

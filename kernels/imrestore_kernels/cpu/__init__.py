@@ -14,8 +14,13 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     import numpy as np
 
     from imrestore_kernels.cpu import _rank_select, _separable, gaussian, mean, median, metrics
+    from imrestore_kernels.cpu._bands import similarity_kernel
+    from imrestore_kernels.cpu._masked_similarity import masked_kernel
     from imrestore_kernels.cpu._rank_bitset import bitset_kernel
     from imrestore_kernels.cpu._rank_histogram import histogram_kernel
+    from imrestore_kernels.cpu._similarity_rows import compute_type
+    from imrestore_kernels.cpu._similarity_tile import Patch, program
+    from imrestore_kernels.cpu._window_sums import Sums
 
     jobs: list[tuple[str, Callable[[], object]]] = []
     for dtype in map(np.dtype, ("uint8", "uint16", "int16", "float32", "float64")):
@@ -33,6 +38,12 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
         wide = (1, 64, 1024, 1)  # narrow images have a driver of their own
         jobs += [(f"median {k}x{k} {dtype}, wide", partial(median.plan, wide, dtype, (k, k), k * k // 2, 0, 0)) for k in (3, 5)]
         jobs.append((f"selection {dtype}", partial(_rank_select.select_kernel, dtype)))
+        jobs.append((f"similarities {dtype}", partial(similarity_kernel, dtype, compute_type(dtype))))
+    seven, one = Sums((3, 5)), Sums((1,))  # the default patch, and that of the bilateral filter
+    for compute, channels in ((c, n) for c in map(np.dtype, ("float32", "float64")) for n in (1, 3)):
+        jobs.append((f"patches 7x7 {compute}, {channels} channels", partial(program, Patch(1, seven, seven, channels), compute)))
+        jobs.append((f"patches 1x1 {compute}, {channels} channels", partial(program, Patch(1, one, one, channels), compute)))
+    jobs.append(("similarities with missing samples", masked_kernel))
     for dtype in map(np.dtype, ("uint8", "uint16", "float32", "float64")):
         jobs.append((f"squared error {dtype}", partial(metrics.squares_kernel, dtype)))
         jobs.append((f"structural similarity {dtype}", partial(metrics.similarity_kernel, dtype)))

@@ -40,7 +40,8 @@ class Weights(NamedTuple):
 
 
 @cache
-def _kernel() -> Any:
+def masked_kernel() -> Any:
+    """Kernel over rows, in float64, for images of every dtype."""
     new_row = allocator(np.float64)
     vector = 64 // 8
 
@@ -161,7 +162,7 @@ def masked_means(
     address = powers(np.dtype(np.float64))
     args = (*padded, result, table, np.concatenate(weights.patches), weights.spatial, k, weights.slack, address)
     shifts = int(np.prod([2 * r + 1 for r in weights.reach]))
-    run_rows(_kernel(), args, len(result), result.size * shifts * 4.0 * sum(sizes))
+    run_rows(masked_kernel(), args, len(result), result.size * shifts * 4.0 * sum(sizes))
     result = result.reshape(dst.shape)
     round_to(result, dst)
     if bad.any() or (mode == CONSTANT and pad and not np.isfinite(cval)):

@@ -50,7 +50,18 @@ struct Patch {
 
     template <int COUNT>
     __device__ __forceinline__ void sums(const Real* v, Real* result) const {
-        if constexpr (BOX > 0) {
+        if constexpr (BOX > 2 && SIZE < 10) {  // fewer additions than boxes of boxes take for so few sums
+#pragma unroll
+            for (int i = 0; i < COUNT; ++i) {
+                result[i] = v[i] + v[i + SIZE - 1];
+#pragma unroll
+                for (int k = 1; k < BOX - 1; ++k) result[i] = fused(Real(k + 1), v[i + k] + v[i + SIZE - 1 - k], result[i]);
+                Real flat = v[i + BOX - 1];
+#pragma unroll
+                for (int k = BOX; k <= SIZE - BOX; ++k) flat += v[i + k];
+                result[i] = fused(Real(BOX), flat, result[i]);
+            }
+        } else if constexpr (BOX > 0) {
             Real boxes[COUNT + BOX - 1];
             box_sums<SIZE + 1 - BOX, COUNT + BOX - 1>(v, boxes);
             box_sums<BOX, COUNT>(boxes, result);

@@ -26,11 +26,11 @@ _TILE_SIZE = 15
 
 #: Columns of a lane, rows of a thread and warps of a block, best first: wide lanes shuffle least, and small blocks load one
 #: tile while another is computed.
-_SHAPES = ((4, 6, 4), (4, 4, 4), (2, 4, 4), (1, 4, 4), (4, 4, 2), (2, 4, 2), (1, 4, 2), (1, 2, 2))
+_SHAPES = ((4, 5, 4), (4, 4, 4), (2, 4, 4), (1, 4, 4), (4, 4, 2), (2, 4, 2), (1, 4, 2), (1, 2, 2))
 
 
 #: Registers that the sums and the samples of a thread may take, of 255; with more the compiler spills.
-_REGISTERS = 144
+_REGISTERS = 136
 
 
 def nl_means(

@@ -70,10 +70,8 @@ def tile_of(channels: int, single: bool, columns: int, rows: int, warps: int, ha
     """
     if channels > _TILE_CHANNELS:
         return None
-    if columns == 1:
-        pitch = -(-(32 + halo_x) // 16) * 16
-    else:  # an odd multiple of 32 / columns words for each of a lane's columns: see `slot`
-        pitch = (-(-(32 * columns + halo_x) // 32) | 1) * 32
+    wide = (-(-(32 * columns + halo_x) // 32) | 1) * 32  # an odd multiple of 32 / columns words for each column: see `slot`
+    pitch = wide if columns > 1 else -(-(32 + halo_x) // 16) * 16
     itemsize = 4 if single else 8
     numbers = channels * pitch * (warps * rows + halo_y)
     shared_bytes = -(-numbers // 2) * 2 * itemsize + warps * (8 if single else 16)  # TileVote
