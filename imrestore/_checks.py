@@ -244,7 +244,7 @@ def constant_value(value: object, mode: int, dtype: np.dtype[Any], whose: str = 
         return float(dtype.type(number))
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     if not math.isfinite(number) or number != math.floor(number) or not low <= int(value) <= high:  # type: ignore[call-overload]
-        raise ValueError(f"cval is {_shown(value)}; it must be a whole number from {low} to {high} for dtype {dtype}")
+        raise ValueError(f"cval is {_shown(value)}; it must be a whole number from {low} to {high} for the {whose}'s dtype {dtype}")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 

@@ -20,7 +20,7 @@ import imrestore
 
 PUBLIC = [name for name in imrestore.__all__ if callable(getattr(imrestore, name))]
 PUBLIC += [f"{module}.{name}" for module in ("metrics", "noise") for name in getattr(imrestore, module).__all__]
-FILTERS = ["mean", "median", "gaussian", "nl_means", "bilateral"]
+FILTERS = ["mean", "median", "gaussian", "nl_means", "bilateral", "guided"]
 KERNELS = Path(__file__).resolve().parent.parent / "kernels" / "imrestore_kernels"
 
 # What numpydoc asks for and we do without: text on the line below the quotes (GL01), a second paragraph where one
@@ -95,6 +95,7 @@ SIGNATURES = {
     "median": (["image", "size"], ["footprint", "rank", "percentile", *COMMON]),
     "gaussian": (["image", "sigma"], ["truncate", "radius", *COMMON]),
     "nl_means": (["image", "sigma"], ["h", "patch_size", "patch_distance", "patch_weights", *COMMON]),
+    "guided": (["image", "guide", "radius"], ["eps", *COMMON]),
     "bilateral": (["image", "sigma_color", "sigma_space"], ["truncate", "radius", *COMMON]),
 }
 

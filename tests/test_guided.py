@@ -198,7 +198,7 @@ def test_dask_refuses_guides_at_once() -> None:
         ({"eps": 1, "guide": GUIDE[:30], "channel_axis": 2}, ValueError, ["guide has the shape (30, 50, 3)", "(40, 50)"]),
         ({"eps": 1, "guide": np.zeros((40, 50, 5)), "channel_axis": 2}, ValueError, ["guide has 5 channels", "1 to 4"]),
         ({"eps": 1, "guide": np.zeros((40, 50), complex)}, TypeError, ["guide has dtype complex128", "guide.real"]),
-        ({"eps": 1, "guide": np.zeros((40, 50), np.uint8), "mode": "constant", "cval": 0.5}, ValueError, ["cval is 0.5", "guide's dtype"]),
+        ({"eps": 1, "guide": np.zeros((40, 50), "u1"), "mode": "constant", "cval": 0.5}, ValueError, ["cval is 0.5", "guide's"]),
         ({"eps": 1, "guide": np.full((40, 50), np.nan), "nan_policy": "raise"}, ValueError, ["guide contains NaN"]),
     ],
 )

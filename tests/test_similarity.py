@@ -134,6 +134,26 @@ def test_an_edge_stays_and_noise_goes() -> None:
     assert abs(rms["estimated"] - rms["nl_means"]) < 0.1 * rms["noisy"]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FILTERS)
+def test_every_weight_is_exact(name: str, dtype: str) -> None:
+    """Pairs of a zero and a number: nothing but one weight stands between the number and the result. Weights down to 1e-37."""
+    distances = np.linspace(0, 13, 20001)[1:]
+    image = np.stack([np.zeros_like(distances), distances], 1).astype(dtype)
+    options: dict[str, Any] = {"axes": 1, "mode": "wrap"}
+    if name == "nl_means":
+        options |= {"sigma": 0, "h": np.sqrt(2), "patch_size": 1, "patch_distance": 1}
+    else:
+        options |= {"sigma_color": 1.0, "sigma_space": 1e6, "radius": 1}
+    result = getattr(imrestore, name)(image, **options)
+    weight = np.exp(-(image[:, 1].astype(np.longdouble) ** 2) / 2)
+    exact = image[:, 1] * 2 * weight / (1 + 2 * weight)  # the other one is left and right of it
+    # 2e-6 of the weight, and the rounding of an exponent of up to 84
+    np.testing.assert_allclose(result[:, 0], exact.astype(float), rtol=2e-6 + (1e-5 if dtype == "float32" else 0))
+    near = distances < 3
+    np.testing.assert_allclose(result[near, 0], exact[near].astype(float), rtol=2e-6 if dtype == "float32" else 1e-6)
+
+
 # Borders of what one pixel touches
 
 
@@ -293,9 +313,11 @@ def test_what_takes_no_part_is_not_estimated() -> None:
     image[:20] = np.random.default_rng(0).normal(0, 1e4, (20, 64))
     sigma = imrestore.noise.estimate_sigma(image, where=where)
     assert same_bits(imrestore.nl_means(image, where=where), imrestore.nl_means(image, sigma, where=where))
-    image[3, 3] = np.nan
-    omitted = imrestore.nl_means(image, where=where, nan_policy="omit")
-    assert np.isfinite(omitted[20:]).all()
+    image[40, 33] = np.inf  # this one does take part, but not in the estimate
+    sigma = imrestore.noise.estimate_sigma(image, where=where & np.isfinite(image))
+    spoilt = imrestore.nl_means(image, where=where, patch_distance=2)
+    assert same_bits(spoilt, imrestore.nl_means(image, sigma, where=where, patch_distance=2))
+    assert np.isnan(spoilt).sum() == 11 * 11
 
 
 def test_a_bad_pixel_does_not_spoil_the_estimate() -> None:

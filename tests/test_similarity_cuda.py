@@ -126,6 +126,22 @@ def test_nothing_is_written_outside_the_result(shape: tuple[int, ...], dtype: st
 
 @emulated
 @pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+@pytest.mark.parametrize("filter_name", ["nl_means", "bilateral"])
+def test_every_axis_of_a_volume_has_its_own_window(filter_name: str, order: tuple[int, ...]) -> None:
+    image = np.random.default_rng(4).normal(100, 40, (5, 6, 7)).astype(np.float32)
+    sizes, distances, sigmas = ([values[i] for i in order] for values in ((1, 2, 4), (1, 2, 3), (0.6, 1.4, 2.0)))
+    keywords: dict[str, Any] = {
+        "nl_means": {**NL_MEANS, "patch_weights": "gaussian", "patch_size": sizes, "patch_distance": distances},
+        "bilateral": {**BILATERAL, "sigma_space": sigmas, "radius": distances},
+    }[filter_name]
+    result, launches = run(filter_name, image, **keywords)
+    assert launches == [f"{filter_name}_gather"]
+    getattr(oracles, filter_name)(image, **keywords).assert_matches(result)
+
+
+@emulated
+@pytest.mark.usefixtures("on_cuda")
 @pytest.mark.parametrize("filter_name", ["nl_means", "bilateral"])
 def test_more_channels_than_are_made_together(filter_name: str) -> None:
     image = np.random.default_rng(4).normal(100, 40, (5, 6, 9)).astype(np.float32)
@@ -242,11 +258,12 @@ def test_sums_of_every_kind_of_patch(weights: str, size: Any) -> None:
 @pytest.mark.parametrize("filter_name", ["nl_means", "bilateral"])
 def test_hundreds_of_like_numbers_are_added_within_the_tolerance(filter_name: str) -> None:
     """Most of the samples are the constant beyond the border: roundings of one long sum would all point one way."""
-    image = np.random.default_rng(1).normal(0, 300, (9, 7)).astype(np.float32)
+    shape = (9, 7) if filter_name == "nl_means" else (60,)
+    image = np.random.default_rng(1).normal(0, 300, shape).astype(np.float32)
     border: dict[str, Any] = {"mode": "constant", "cval": 40.1}
     keywords: dict[str, Any] = {
         "nl_means": {"sigma": 60.0, "h": 180.0, "patch_size": 3, "patch_distance": 12, **border},
-        "bilateral": {"sigma_color": 400.0, "sigma_space": 40.0, "radius": 12, **border},
+        "bilateral": {"sigma_color": 400.0, "sigma_space": 1e6, "radius": 500, **border},
     }[filter_name]
     result, launches = run(filter_name, image, **keywords)
     assert launches == [f"{filter_name}_tile"]
@@ -272,19 +289,36 @@ def test_which_weights_are_boxes(weights: list[float], box: int) -> None:
 
 
 @emulated
-@pytest.mark.usefixtures("on_cuda")
-def test_a_patch_with_weights_of_zero() -> None:
-    """Zero times a square that overflows is no number: such patches must not reach the tiles."""
-    image = np.array([[0, 0, 3e38, 0, 1, 2, 3]] * 3, np.float32)[None, ..., None]
-    cross = [np.array([0.0, 1.0, 0.0])] * 2
+@pytest.mark.parametrize(("dtype", "large", "h"), [("float32", 3e38, 1.0), ("float64", 1e300, 1e-10)])
+def test_a_patch_with_weights_of_zero(dtype: str, large: float, h: float) -> None:
+    """Zero times a square that overflows is no number; the tiles are not made for it."""
+    image = np.array([[0, 0, large, 0, 1, 2, 3]] * 3, dtype)[None, ..., None]
     results = []
-    for patches in (cross, [np.ones(1)] * 2):
+    for patches in ([np.array([0.0, 1.0, 0.0])] * 2, [np.ones(1)] * 2):  # the same patch
         result, emulator = np.empty_like(image), Emulator()
         with _launch.use(emulator):
-            nl_means_kernel(image, result, 0.0, 1.0, patches, [1, 1], 0, np.float32(0))
-        results.append(result)
-    assert same_bits(results[0][..., 4:, 0].round(5), results[1][..., 4:, 0].round(5))
-    assert np.isfinite(results[0]).all()
+            nl_means_kernel(image, result, 0.0, h, patches, [1, 1], 0, image.dtype.type(0))
+        results.append((result, emulator.launches))
+    assert [launches for _, launches in results] == [["nl_means_gather"], ["nl_means_tile"]]
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5, atol=1e-6)  # weights of 1e-6, twice rounded values
+
+
+@emulated
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (1, 0), (1, 1)])
+@pytest.mark.parametrize("filter_name", ["nl_means", "bilateral"])
+def test_a_block_writes_its_own_pixels_only(filter_name: str, top: int, left: int) -> None:
+    """Two blocks that write one pixel are a race, even if both write the same."""
+    rows, columns = (20, 120) if filter_name == "nl_means" else (32, 32)
+    src = np.random.default_rng(1).normal(0, 1, (1, 2 * rows, 2 * columns, 1)).astype(np.float32)
+    dst = np.full_like(src, 1e9)
+    with _launch.use(Emulator(only=lambda grid: (left, top, 0))):
+        if filter_name == "nl_means":
+            nl_means_kernel(src, dst, 0.0, 1.0, [np.full(3, 1 / 3)] * 2, [1, 1], 0, np.float32(0))
+        else:
+            bilateral_kernel(src, dst, 1.0, [1.0, 1.0], [1, 1], 0, np.float32(0))
+    written = np.zeros(src.shape[1:3], bool)
+    written[top * rows :, left * columns :][:rows, :columns] = True
+    np.testing.assert_array_equal(dst[0, ..., 0] != 1e9, written)
 
 
 @pytest.mark.parametrize(

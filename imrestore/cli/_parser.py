@@ -164,7 +164,7 @@ def _add_own_options(group: argparse._ArgumentGroup, name: str) -> None:
         add("--patch-weights", metavar="KIND", help="tapered, uniform or gaussian (tapered)")
     if name == "guided":
         add("--radius", type=numbers(int), metavar="R[,R]", help="radius of the window in pixels, or one per axis (4)")
-        add("--eps", type=float, metavar="E", required=True, help="variance that tells edges from noise, in the guide's units squared")
+        add("--eps", type=float, metavar="E", required=True, help="variance that tells edges from noise, in squared units")
         add("--guide", type=Path, metavar="FILE", help="picture or NPY array whose edges are kept (the image itself)")
     add("--mode", metavar="MODE", help=f"pixels beyond the border: {MODES} (reflect)")
     add("--cval", type=number, metavar="V", help="their value in mode constant (0)")

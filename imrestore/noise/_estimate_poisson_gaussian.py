@@ -18,8 +18,6 @@ _LONGEST = {1: 12, 2: 6, 3: 3}
 _PATCHES = 65536
 #: Groups of patches of one intensity, and the share of smooth patches in each: one in so many.
 _GROUPS, _SHARE = 16, 10
-#: An extreme that this part of the patches touch is where the sensor clips, not just an extreme.
-_CLIPPED = 0.01
 #: Standard deviations between a group's mean and such a level.
 _CLEAR = 3.0
 
@@ -171,20 +169,8 @@ def _of_channel(image: Measured, offset: float, policy: str) -> PoissonGaussian:
 
 def _groups(xp: Any, patches: _patches.Patches) -> _Groups:
     """Patches sorted by their mean, in groups of equal size; what the sensor clips is left out if enough remains."""
-    low, high = patches.lowest.min(), patches.highest.max()
-    clips_low, clips_high = (
-        float(xp.count_nonzero(at) / patches.number) > _CLIPPED for at in (patches.lowest == low, patches.highest == high)
-    )
-    unclipped = xp.ones(patches.number, bool)
-    if clips_low:
-        unclipped &= patches.lowest > low
-    if clips_high:
-        unclipped &= patches.highest < high
     need = _patches.enough(patches.sides)
-    if int(xp.count_nonzero(unclipped)) >= 2 * need:
-        patches = patches.take(unclipped)
-    else:
-        clips_low = clips_high = False
+    patches, low, high = _patches.without_clipped(xp, patches, 2 * need)
     total = patches.values.sum(axis=0).astype(xp.float64)  # of integers exact in float32 too: equal means sort alike
     means = patches.first.astype(xp.float64) + total / patches.values.shape[0]
     number = max(1, min(_GROUPS, patches.number // need))
@@ -199,10 +185,10 @@ def _groups(xp: Any, patches: _patches.Patches) -> _Groups:
     groups = _Groups(*np.array(rows).T)
     margin = _CLEAR * np.sqrt(groups.variance)
     clear = np.full(number, True)
-    if clips_low:
-        clear &= groups.level - margin > float(low)
-    if clips_high:
-        clear &= groups.level + margin < float(high)
+    if low is not None:
+        clear &= groups.level - margin > low
+    if high is not None:
+        clear &= groups.level + margin < high
     return groups.where(clear) if clear.sum() >= 3 else groups
 
 

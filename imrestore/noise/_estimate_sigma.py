@@ -92,8 +92,9 @@ def estimate_sigma(
     down to 2x2. 'wavelet' is the estimator of Donoho and Johnstone (1994): median / 0.6745 of one level of Daubechies'
     four-tap wavelet (Haar's along axes of two or three samples).
 
-    Patches of one value, as in clipped or padded parts, do not count. Noise that is not white is underestimated, clipped
-    noise as well, and noise below half a step of an integer image cannot be told from the rounding. All of the image is
+    Patches of one value, as in padded parts, do not count. Where more than one patch in a hundred touches the image's lowest or
+    highest value, it is taken for a level the sensor clips at, and those patches are left out by 'pca' if enough remain.
+    Noise that is not white is underestimated, and noise below half a step of an integer image cannot be told from the rounding. All of the image is
     read to find NaN, but not more than 24576 patches, or 65536 wavelet coefficients, spread evenly over it, are computed
     with: the time hardly grows with the image, and the memory not at all.
 
@@ -142,6 +143,7 @@ def _by_eigenvalues(image: Measured, omit_nan: bool) -> float:
     patches = _patches.gather_enough(image, _LONGEST[image.array.ndim], _PATCHES, 1, omit_nan=omit_nan)
     if not patches.number:
         return _of_nothing(patches)
+    patches, _, _ = _patches.without_clipped(image.xp, patches, _patches.enough(patches.sides))
     variance, _, _ = _patches.noise_variance(image.xp, patches, _SHARE)
     return math.ldexp(math.sqrt(variance), patches.exponent)
 

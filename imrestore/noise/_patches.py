@@ -14,6 +14,8 @@ from imrestore._samples import Measured
 
 #: Patches that take part for each dimension whose variance is estimated; fewer scatter the eigenvalues too far.
 _FOR_EACH = 20
+#: An extreme that this part of the patches touch is where the sensor clips, not just an extreme.
+_CLIPPED = 0.01
 #: Columns multiplied at once on the CPU: OpenBLAS does not share so small a product between threads, and so keeps its bits.
 _COLUMNS = 128
 #: Magnitudes whose squares, and the squares of 1e-7 of them, are safe in float32.
@@ -113,6 +115,24 @@ def gather_enough(image: Measured, longest: int, budget: int, estimates: int, *,
         if patches.number >= estimates * enough(sides):
             break
     return patches
+
+
+def without_clipped(xp: Any, patches: Patches, need: int) -> tuple[Patches, float | None, float | None]:
+    """Patches without a sample at a level at which the image is clipped, or as many as needed with the fewest; and those levels.
+
+    Clipped noise is weaker, and patches of it would be chosen before all others.
+    """
+    low, high = patches.lowest.min(), patches.highest.max()
+    many = max(_CLIPPED * patches.number, 4 * patches.values.shape[0])  # in a small image one sample lies in that many patches
+    clips_low, clips_high = (int(xp.count_nonzero(at)) > many for at in (patches.lowest == low, patches.highest == high))
+    if patches.number <= need or not (clips_low or clips_high):
+        return patches, None, None
+    clipped = xp.zeros(patches.number, xp.int64)
+    for clips, level in ((clips_low, low), (clips_high, high)):
+        if clips:
+            clipped += xp.count_nonzero(patches.values == (level - patches.first), axis=0)
+    fewest = xp.partition(clipped, need - 1)[need - 1]
+    return patches.take(clipped <= fewest), float(low) if clips_low else None, float(high) if clips_high else None
 
 
 def enough(sides: tuple[int, ...]) -> int:

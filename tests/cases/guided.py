@@ -27,11 +27,19 @@ def beside(shape: tuple[int, ...] = SHAPE, dtype: str = "float32", pixels: str =
     return shape, dtype, pixels
 
 
+def colours(axis: int) -> tuple[int, ...]:
+    """The shape of a picture of three colours along an axis."""
+    return tuple(3 if a == axis % 3 else 9 for a in range(3))
+
+
 CASES: tuple[Case, ...] = (
     # radii: 0 is next to the identity; 3, 5 and 6 are sums of three and more powers of two; 12 reaches beyond the image
-    *(case(f"radius{r}", dtype=t, radius=r) for r in (0, 1, 2, 3, 4, 5, 7, 12) for t in ("uint8", "int16", "float32", "float64")),
+    *(case(f"radius{r}", dtype=t, radius=r)
+      for r in (0, 1, 2, 3, 4, 5, 7, 12) for t in ("uint8", "int16", "float32", "float64")),
     *(case(f"radius{compact(r)}", dtype=t, radius=r) for r in ((0, 3), (2, 0), (1, 6), (9, 1)) for t in ("uint16", "float32")),
     *(case(f"eps{e}", dtype=t, radius=3, eps=e) for e in (1e-9, 1, 1e5, 1e12) for t in ("uint8", "float32")),
+    *(case(f"eps-least-{p}", dtype=t, radius=2, eps=1e-310, pixels=p)
+      for p in ("constant", "few_values") for t in ("uint8", "float32", "float64")),
     # borders
     *(case(f"{m}-radius{r}", (9, 7), "int16", radius=r, mode=m, cval=-5) for m in MODES for r in (1, 2, 5)),
     *(case(f"{m}-alias", (9, 7), "float32", radius=2, mode=m, cval=2.5) for m in MODE_ALIASES),
@@ -50,7 +58,8 @@ CASES: tuple[Case, ...] = (
     *(case("tiny", dtype=t, radius=2, pixels="tiny", eps=1e-6) for t in FLOATS),
     # pedestals: of the image, of the guide, of both; and where there is nothing but the pedestal
     *(case("pedestal", (30, 60), t, radius=3, eps=0.5, pixels="high") for t in ("float32", "float64")),
-    *(case(f"pedestal-{t}-guide", dtype="float32", radius=3, eps=0.5, guide=beside(dtype=t, pixels="high")) for t in ("float32", "float64")),
+    *(case(f"pedestal-{t}-guide", dtype="float32", radius=3, eps=0.5, guide=beside(dtype=t, pixels="high"))
+      for t in ("float32", "float64")),
     case("pedestal-image", dtype="float32", radius=3, eps=0.5, pixels="high", guide=beside()),
     case("pedestal-both", dtype="float64", radius=3, eps=0.5, pixels="high", guide=beside(dtype="float64", pixels="high")),
     case("flat-guide", dtype="float32", radius=2, eps=1e-9, guide=beside(pixels="constant")),
@@ -76,26 +85,27 @@ CASES: tuple[Case, ...] = (
     case("axes-guide-turned", (8, 3, 9), "float32", radius=(2, 1), axes=(2, 0), guide=beside((8, 3, 9))),
     # colours that guide themselves, 1 to 4 channels anywhere
     *(case(f"channels{n}", (12, 14, n), t, radius=2, channel_axis=-1) for n in (1, 2, 3, 4) for t in ("uint8", "float32")),
-    *(case(f"channel{c}", tuple(3 if a == c % 3 else 9 for a in range(3)), "uint8", radius=2, channel_axis=c) for c in (0, 1, 2, -3)),
+    *(case(f"channel{c}", colours(c), "uint8", radius=2, channel_axis=c) for c in (0, 1, 2, -3)),
     *(case(f"channel-last-{m}", (8, 9, 3), "float32", radius=2, channel_axis=-1, mode=m, cval=3.0) for m in MODES),
-    *(case(f"channels-{p}", (12, 14, 3), "float32", radius=2, eps=e, channel_axis=-1, pixels=p) for p, e in (("constant", 1e-3), ("high", 0.5))),
+    *(case(f"channels-{p}", (12, 14, 3), "float32", radius=2, eps=e, channel_axis=-1, pixels=p)
+      for p, e in (("constant", 1e-3), ("high", 0.5))),
     case("channels-axes", (2, 8, 9, 3), "uint16", radius=2, axes=(1, 2), channel_axis=-1),
     # guides of other channels than the image's
     *(case(f"colour-guide{n}", (12, 14), t, radius=2, channel_axis=-1, guide=beside((12, 14, n), g))
       for n in (1, 2, 3, 4) for t, g in (("float32", "uint8"), ("uint8", "float32"))),
     case("colour-guide-first", (12, 14), "float32", radius=(1, 3), axes=(1, 0), channel_axis=0, guide=beside((3, 12, 14))),
-    *(case(f"grey-guide-{c}", tuple(3 if a == c % 3 else 9 for a in range(3)), "uint8", radius=2, channel_axis=c, guide=beside((9, 9)))
-      for c in (0, 1, 2)),
+    *(case(f"grey-guide-{c}", colours(c), "uint8", radius=2, channel_axis=c, guide=beside((9, 9))) for c in (0, 1, 2)),
     case("two-channels-of-three", (9, 8, 2), "float32", radius=2, channel_axis=-1, guide=beside((9, 8, 3))),
     case("colour-pedestal", (12, 14), "float32", radius=2, eps=0.5, channel_axis=-1, guide=beside((12, 14, 3), "float64", "high")),
-    case("colour-wide", (3, 300, 3), "uint8", radius=2, channel_axis=1 - 2),
+    case("colour-wide", (3, 300, 3), "uint8", radius=2, channel_axis=-1),
     # masks
     *(case(f"where-{w}", dtype=t, radius=2, where=w) for w in ("half", "few", "nothing", "everything", "columns")
       for t in ("uint8", "int64", "float32")),
     *(case(f"where-{m}", (9, 8), "int16", radius=2, where="half", mode=m, cval=-100) for m in MODES),
     *(case(f"where-{m}-few", (9, 8), "float64", radius=(1, 2), where="few", mode=m, cval=2.0) for m in MODES),
     *(case("where-dtype", dtype=t, radius=2, where="half") for t in DTYPES),
-    *(case(f"where-guide-{p}", dtype="float32", radius=2, where="half", guide=beside(pixels=p)) for p in ("noise", "many_nans", "high")),
+    *(case(f"where-guide-{p}", dtype="float32", radius=2, where="half", guide=beside(pixels=p))
+      for p in ("noise", "many_nans", "high")),
     case("where-channel", (8, 9, 3), "uint8", radius=1, channel_axis=-1, where="half"),
     case("where-channel-first", (3, 8, 9), "float32", radius=1, channel_axis=0, where="half"),
     case("where-colour-guide", (8, 9), "uint8", radius=1, channel_axis=-1, where="half", guide=beside((8, 9, 3), "uint8")),
@@ -105,7 +115,8 @@ CASES: tuple[Case, ...] = (
     # not-a-number and infinity
     *(case(p, dtype=t, radius=1, pixels=p) for p in ("one_nan", "many_nans", "only_nans", "infinities") for t in FLOATS),
     *(case(f"{p}-radius3", (30, 90), "float32", radius=3, pixels=p) for p in ("one_nan", "infinities")),
-    *(case(f"guide-{p}", dtype=t, radius=1, guide=beside(pixels=p)) for p in ("one_nan", "infinities") for t in ("uint8", "float32")),
+    *(case(f"guide-{p}", dtype=t, radius=1, guide=beside(pixels=p))
+      for p in ("one_nan", "infinities") for t in ("uint8", "float32")),
     *(case(f"channels-{p}", (9, 10, 3), "float32", radius=1, pixels=p, channel_axis=-1) for p in ("one_nan", "infinities")),
     *(case(f"omit-{p}", dtype=t, radius=1, pixels=p, nan_policy="omit")
       for p in ("one_nan", "many_nans", "only_nans", "infinities", "noise") for t in FLOATS),

@@ -13,7 +13,7 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     """
     import numpy as np
 
-    from imrestore_kernels.cpu import _rank_select, _separable, gaussian, mean, median, metrics
+    from imrestore_kernels.cpu import _rank_select, _separable, gaussian, guided, mean, median, metrics
     from imrestore_kernels.cpu._bands import similarity_kernel
     from imrestore_kernels.cpu._masked_similarity import masked_kernel
     from imrestore_kernels.cpu._rank_bitset import bitset_kernel
@@ -31,6 +31,7 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
         ]  # one float kernel serves all windows
         taps = (np.ones(3) / 3, np.ones(3) / 3)
         jobs.append((f"gaussian {dtype}", partial(gaussian.plan, shape, dtype, taps, 0, 0)))
+        jobs.append((f"guided {dtype}", partial(guided.plan, shape, dtype, (4, 4), 1.0, 0, 0, 0)))
         ranks = (3, 5, 7, 9, 11, 15) if dtype in (np.uint8, np.uint16, np.float32) else (3, 5)
         jobs += [
             (f"median {k}x{k} {dtype}", partial(median.plan, shape, dtype, (k, k), k * k // 2, 0, 0)) for k in ranks

@@ -18,8 +18,8 @@ from imrestore_kernels.cpu._rounding import round_to
 
 Array = np.ndarray[Any, Any]
 
-#: Pixels of a block, halo included: a dozen arrays of them stay within the last-level cache.
-BLOCK = 1 << 16
+#: Pixels of a block, halo included: a dozen arrays of them stay about within the last-level cache.
+BLOCK = 1 << 18
 
 
 def guided_any(
@@ -37,7 +37,7 @@ def guided_any(
     """Guided filter of one image and its guide, or None for itself, in blocks along the first filtered axis."""
     outer, length = src.shape[:2]
     beyond = int(np.prod([n + 4 * r for n, r in zip(src.shape[2:-1], radii[1:], strict=True)]))
-    block = max(1, BLOCK // beyond - 4 * radii[0], 2 * radii[0])
+    block = max(1, BLOCK // beyond - 4 * radii[0], 4 * radii[0])
     jobs = -(-length // block)
     channels = src.shape[-1] if guide is None else guide.shape[-1]
     moments = Moments(channels, guide is not None)

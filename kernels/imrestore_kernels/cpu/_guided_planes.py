@@ -35,6 +35,8 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
     add, add_three = add_rows(moments, 2), add_rows(moments, 3)
     solve, solve_three = solve_rows(moments, 1), solve_rows(moments, 3)
     apply, apply_three = apply_rows(moments, whole, 1), apply_rows(moments, whole, 3)
+    # Pivots are inverted: a smaller one would overflow, and make NaN of windows without any variance.
+    least_ridge = 1e-300 if moments.real == "f8" else 1e-30
     new_values = allocator(np.dtype(moments.real))
     low, high = (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)) if whole else (0.0, 0.0)
 
@@ -50,7 +52,7 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
         values += -values % (64 // size)
         values += (1 - values // (64 // size) % 2) * (64 // size)
         pitch = values * size
-        slots = size_y + _levels(size_y)  # of a ring: see `_place`
+        slots = size_y + larger(_levels(size_y) - 1, 0)  # sets in all rings, see `_place`
         rows_along = _levels(size_x) + 1
         kept = (sets + solved) * (rows_along + slots + 1) + channels + outputs
         memory = new_values(kept * values + 64 // size)
@@ -69,11 +71,13 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
         newest, fitted_newest = new_numbers(_levels(size_y) + 1), new_numbers(_levels(size_y) + 1)
         columns = new_numbers(tile + 4 * radius_x)
         count = float(size_y) * float(size_x)
+        ridge = count * eps
+        ridge = least_ridge if ridge < least_ridge else ridge
         for x in range(0, width, tile):
             n = smaller(tile, width - x)
-            wide, widest_row = n + 2 * radius_x, n + 4 * radius_x
+            wide, widest_row, left = n + 2 * radius_x, n + 4 * radius_x, x - 2 * radius_x
             for i in range(widest_row):
-                columns[i] = inside_index(x - 2 * radius_x + i, width, mode)
+                columns[i] = inside_index(left + i, width, mode)
             y = start
             while y < stop:
                 image = y // height * height
@@ -86,17 +90,17 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
                     at = image + inside if inside >= 0 else -1
                     for c in range(channels):
                         if separate:
-                            _load(guide, at, guide_inner, c, columns, x - 2 * radius_x, widest_row, memory, base + c * values, guide_cval)
+                            _load(guide, at, guide_inner, c, columns, left, widest_row, memory, base + c * values, guide_cval)
                         else:
-                            _load(src, at, inner, c, columns, x - 2 * radius_x, widest_row, memory, base + c * values, cval)
+                            _load(src, at, inner, c, columns, left, widest_row, memory, base + c * values, cval)
                     if separate:
-                        _load(src, at, inner, channel, columns, x - 2 * radius_x, widest_row, memory, base + channels * values, cval)
+                        _load(src, at, inner, channel, columns, left, widest_row, memory, base + channels * values, cval)
                     _advance(newest, size_y)
                     _moments_along(wide, pitch, rings + newest[0] * sets * pitch, samples, size_x)
                     _moments_down(wide, pitch, rings, newest, size_y, 1.0 / size_x)
                     if entered < size_y:
                         continue
-                    _fit_window(wide, pitch, fitted, window, rings, newest, size_y, 1.0 / size_x, 1.0 / count, count * eps)
+                    _fit_window(wide, pitch, fitted, window, rings, newest, size_y, 1.0 / size_x, 1.0 / count, ridge)
                     _advance(fitted_newest, size_y)
                     _sums_along(n, pitch, fitted_rings + fitted_newest[0] * solved * pitch, fitted, size_x)
                     _sums_down(n, pitch, fitted_rings, fitted_newest, size_y)
@@ -142,13 +146,9 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
         joined, alpha = below, 1.0
         power = half
         while power > 1:
-            level_of_power = samples + _levels(power) * level
-            if window & power and power < 2 * half:
-                if joined != out:
-                    join(n, pitch, out, joined, second, alpha, share)
-                else:
-                    join(n, pitch, out, out, second, alpha, share)
-                joined, second = out, level_of_power + done * size
+            if window & power:
+                join(n, pitch, out, joined, second, alpha, share)
+                joined, second = out, samples + _levels(power) * level + done * size
                 alpha, share = float(done) / power, _beta(done, power)
                 done += power
             power >>= 1
@@ -161,7 +161,8 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
         for j in range(_levels(window) - 1):
             a, b = _place(newest, window, j, 1 << j), _place(newest, window, j, 0)
             out = _place(newest, window, j + 1, 0)
-            join(n, pitch, rings + out * sets * pitch, rings + a * sets * pitch, rings + b * sets * pitch, 1.0, share * 0.5 / (1 << j))
+            level = sets * pitch
+            join(n, pitch, rings + out * level, rings + a * level, rings + b * level, 1.0, share * 0.5 / (1 << j))
         return 0
 
     @inline
@@ -180,7 +181,7 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
         alpha, beta = 1.0, 0.5 / (1 << top)
         for j in range(top, 0, -1):
             power = 1 << j
-            if window & power and done + power < window + 1:
+            if window & power:
                 join(n, pitch, scratch, joined, second, alpha, share * beta)
                 joined, second = scratch, rings + _place(newest, window, j, window - done - power) * level
                 alpha, beta = float(done) / power, _beta(done, power)
@@ -218,7 +219,8 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
         for j in range(_levels(window) - 1):
             a, b = _place(newest, window, j, 1 << j), _place(newest, window, j, 0)
             out = _place(newest, window, j + 1, 0)
-            add(n, pitch, rings + out * solved * pitch, rings + a * solved * pitch, rings + b * solved * pitch)
+            level = solved * pitch
+            add(n, pitch, rings + out * level, rings + a * level, rings + b * level)
         return 0
 
     @inline
@@ -251,7 +253,7 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
                 v = source[i]
                 v = low if v < low else v
                 v = high if v > high else v
-                source[i] = v if v == v else 0.0  # noqa: PLR0124  the test for NaN
+                source[i] = v if v == v else 0.0
         if inner == 1:
             target = dst[row, x : x + n]
             for i in range(n):
@@ -262,10 +264,10 @@ def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Mom
                 target[i] = source[i]
         return 0
 
-    value, guide_value = from_dtype(dtype), from_dtype(guide_dtype)
+    value, read = from_dtype(dtype), types.Array(from_dtype(guide_dtype), 2, "C", readonly=True)
     name = f"guided_{dtype}_by_{guide_dtype}{channels}" if separate else f"guided_{dtype}_itself{channels}"
     return compile_rows(
-        guided_rows, name, types.Array(value, 2, "C", readonly=True), value[:, ::1], types.Array(guide_value, 2, "C", readonly=True),
+        guided_rows, name, types.Array(value, 2, "C", readonly=True), value[:, ::1], read,
         *[types.intp] * 6, types.float64, types.intp, types.float64, types.float64, types.intp, types.intp,
     )  # fmt: skip
 
@@ -288,7 +290,7 @@ def _beta(n: int, m: int) -> float:
 @inline
 def _length(window: int, j: int) -> int:
     """Sets in the ring of 2**j rows: those that are joined, or in the last ring all that a window reaches back to."""
-    return (1 << j) + 1 if 4 << j <= window else larger(window - (1 << j), 0) + 1
+    return (1 << j) + 1 if 4 << j <= window else window - (1 << j) + 1
 
 
 @inline
@@ -297,7 +299,7 @@ def _place(newest: Any, window: int, j: int, back: int) -> int:
 
     Rings of 1, 2, 4 .. rows lie one behind the other; those before j have 2**j - 1 + j sets.
     """
-    slot = newest[j] - back
+    slot: int = newest[j] - back
     return (1 << j) - 1 + j + (slot if slot >= 0 else slot + _length(window, j))
 
 

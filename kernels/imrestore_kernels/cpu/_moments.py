@@ -5,12 +5,12 @@ Two sets are joined without a subtraction of large numbers (Chan, Golub and LeVe
 
     S = S_a + S_b,    M = M_a + M_b + m / (n (n + m)) d d',    d = n / m S_b - S_a,
 
-so a variance keeps its digits on a pedestal, where the mean square minus the squared mean loses them. M of equal samples is 0 to the
-bit and never negative. Where b is a power of two samples n / m is exact.
+so a variance keeps its digits on a pedestal, where the mean square minus the squared mean loses them. M of equal samples is 0 to
+the bit and never negative. Where b is a power of two samples n / m is exact.
 
-A set is kept as rows of ``Moments.rows`` numbers of ``Moments.real``, ``pitch`` bytes apart; a leaf has one sample and no rows of M
-to read. Three sets are joined at once where a window is put together, and the fit follows while the window's moments are in
-registers: what limits these loops is reading and writing rows.
+A set is kept as `Moments.rows` rows of `Moments.real`, ``pitch`` bytes apart; a leaf has one sample and no rows of M to read. Three
+sets are joined at once where a window is put together, and the fit follows while the window's moments are in registers: what
+limits these loops is reading and writing rows.
 """
 
 from __future__ import annotations

@@ -112,32 +112,29 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
 
 #ifdef GATHER
 extern "C" __global__ void __launch_bounds__(256, 1)
-    bilateral_gather(VOLUME_ARGUMENTS, int radius_0, int radius_1, int radius_2, int radius_3, double space_0,
-                     double space_1, double space_2, double space_3, double unit, double per_square) {
+    bilateral_gather(VOLUME_ARGUMENTS, int radius_z, int radius_y, int radius_x, double space_z, double space_y,
+                     double space_x, double unit, double per_square) {
     const Volume volume = VOLUME;
-    const int reach[4] = {radius_0, radius_1, radius_2, radius_3};
+    const int reach[3] = {radius_z, radius_y, radius_x};
     for_every_chunk(volume, [&](const Position& p, long long at, int first_channel) {
         const bool spoiled = is_spoiled(volume, p, reach, reach);
         ChunkMeans means(volume, p, first_channel);
-        const long long own = volume.pixel(volume.row(p.i[0], p.i[1], p.i[2]), p.i[3]);
-        const auto add = [&](int s, int t, int u, int v) {
-            const long long row = volume.row(p.i[0] + s, p.i[1] + t, p.i[2] + u);
-            const long long other = volume.pixel(row, p.i[3] + v);
+        const long long own = volume.pixel(volume.row(p.z, p.y), p.x);
+        const auto add = [&](int s, int t, int u) {
+            const long long other = volume.pixel(volume.row(p.z + s, p.y + t), p.x + u);
             double squares = 0;
-            for (int n = 0; n < volume.channels; ++n) {
-                if (!volume.valid(p.volume, own, n) || !volume.valid(p.volume, other, n)) continue;
-                const double d = (volume.value(p.volume, own, n) - volume.value(p.volume, other, n)) * unit;
+            for (int c = 0; c < volume.channels; ++c) {
+                if (!volume.valid(p.volume, own, c) || !volume.valid(p.volume, other, c)) continue;
+                const double d = (volume.value(p.volume, own, c) - volume.value(p.volume, other, c)) * unit;
                 squares = fma(d, d, squares);
             }
-            const double far = double(s) * s * space_0 + double(t) * t * space_1 + double(u) * u * space_2 +
-                               double(v) * v * space_3;
+            const double far = double(s) * s * space_z + double(t) * t * space_y + double(u) * u * space_x;
             means.add(volume, p, other, -fmin(fma(squares, per_square, far), 1e300));
         };
         if (!spoiled)
-            for (int s = -radius_0; s <= radius_0; ++s)
-                for (int t = -radius_1; t <= radius_1; ++t)
-                    for (int u = -radius_2; u <= radius_2; ++u)
-                        for (int v = -radius_3; v <= radius_3; ++v) add(s, t, u, v);
+            for (int s = -radius_z; s <= radius_z; ++s)
+                for (int t = -radius_y; t <= radius_y; ++t)
+                    for (int u = -radius_x; u <= radius_x; ++u) add(s, t, u);
         means.store_to(dst + at, spoiled);
     });
 }

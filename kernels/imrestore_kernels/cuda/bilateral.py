@@ -11,6 +11,7 @@ import numpy as np
 from imrestore_kernels.cuda._launch import grid, launch
 from imrestore_kernels.cuda.separable import bits_of
 from imrestore_kernels.cuda.similarity import (
+    VOLUME_AXES,
     Picture,
     Tile,
     as_pictures,
@@ -82,7 +83,7 @@ def _gather(
 ) -> None:
     # Differences are multiplied by a power of two that makes sigma a number near one: squares of tiny ones do not vanish.
     unit = 2.0 ** min(1 - math.frexp(sigma_color)[1], 1000)
-    space = [0.0] * (4 - len(radii)) + [_per_step(sigma, 1e290) for sigma in sigma_space]
+    space = [0.0] * (VOLUME_AXES - len(radii)) + [_per_step(sigma, 1e290) for sigma in sigma_space]
     extra = [*padded(radii, 0), *(np.float64(s) for s in space), np.float64(unit)]
     extra.append(np.float64(_per_step(sigma_color * unit, math.inf)))
     launch_gather("bilateral", src, dst, where, mode, cval, pad_counts, extra)

@@ -254,36 +254,49 @@ extern "C" __global__ void __launch_bounds__(TILE, 1)
         const long long picture = SEPARATE ? row.picture * inner + row.channel : row.picture;
         for (long long x0 = (long long)blockIdx.x * TILE; x0 < n3; x0 += (long long)gridDim.x * TILE) {
             for (int e = threadIdx.x; e < pitch && x0 + e < width; e += TILE) {
-                double sum[FITS] = {};
-                for (long long i = row.at[0]; i <= row.at[0] + 2 * r0; ++i)
-                    for (long long j = row.at[1]; j <= row.at[1] + 2 * r1; ++j)
-                        for (long long k = row.at[2]; k <= row.at[2] + 2 * r2; ++k) {
-                            const long long line = ((picture * (n0 + 2 * r0) + i) * (n1 + 2 * r1) + j) * (n2 + 2 * r2) + k;
-                            for (int f = 0; f < FITS; ++f) sum[f] += fits[f * plane + line * width + x0 + e];
+#pragma unroll 1
+                for (int f = 0; f < FITS; ++f) {  // one plane at a time: all at once do not fit the registers
+                    const double* const plane_of_fit = fits + f * plane + x0 + e;
+                    double sum = 0;
+                    for (long long i = row.at[0]; i <= row.at[0] + 2 * r0; ++i)
+                        for (long long j = row.at[1]; j <= row.at[1] + 2 * r1; ++j) {
+                            const long long line = ((picture * (n0 + 2 * r0) + i) * (n1 + 2 * r1) + j) * (n2 + 2 * r2) + row.at[2];
+                            for (long long k = 0; k <= 2 * r2; ++k) sum += plane_of_fit[(line + k) * width];
                         }
-                for (int f = 0; f < FITS; ++f) columns[f * pitch + e] = sum[f];
+                    columns[f * pitch + e] = sum;
+                }
             }
             __syncthreads();
             const long long x = x0 + threadIdx.x;
             if (x < n3) {
-                double sum[FITS] = {};
-                for (int e = 0; e < side; ++e)
-                    for (int f = 0; f < FITS; ++f) sum[f] += columns[f * pitch + threadIdx.x + e];
+                const auto along = [&](int f) {
+                    double sum = 0;
+                    for (int e = 0; e < side; ++e) sum += columns[f * pitch + threadIdx.x + e];
+                    return sum;
+                };
                 const long long pixel =
                     (((row.picture * n0 + row.at[0]) * n1 + row.at[1]) * n2 + row.at[2]) * n3 + x;
                 const long long at = pixel * inner + row.channel;
                 double value[CHANNELS];
                 bool known = true;
+#pragma unroll
                 for (int c = 0; c < CHANNELS; ++c) {
                     value[c] = SEPARATE ? or_nan(guide[pixel * CHANNELS + c]) : or_nan(src[at + c]);
                     // A pixel that takes no part has no sample of its own, unless a guide beside the image has one.
                     if (WHERE && !where[at] && (!SEPARATE || value[c] != value[c])) known = false;
                 }
+                const double part = WHERE ? 1 / along(FITS - 1) : share;  // infinite, so that 0 becomes NaN, without any pixel
+#pragma unroll 1
                 for (int o = 0; o < OUTPUTS; ++o) {
-                    double result = sum[FACTORS + o];
-                    for (int c = 0; c < CHANNELS; ++c) result += sum[o * CHANNELS + c] * value[c];
-                    if (WHERE && !known) result = sum[FACTORS + WHERE * OUTPUTS + o];
-                    result = WHERE ? result / sum[FITS - 1] : result * share;  // 0 / 0 without any pixel
+                    double result = 0;
+                    if (known) {
+                        result = along(FACTORS + o);
+#pragma unroll
+                        for (int c = 0; c < CHANNELS; ++c) result += along(o * CHANNELS + c) * value[c];
+                    } else {
+                        result = along(FACTORS + WHERE * OUTPUTS + o);
+                    }
+                    result *= part;
                     if (!Type<T>::IS_FLOAT && result != result) result = 0;
                     store(dst[at + o], result);
                 }

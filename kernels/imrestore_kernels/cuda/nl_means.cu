@@ -248,56 +248,45 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
 
 #ifdef GATHER
 extern "C" __global__ void __launch_bounds__(256, 1)
-    nl_means_gather(VOLUME_ARGUMENTS, const double* __restrict__ patches, int size_0, int size_1, int size_2, int size_3,
-                    int distance_0, int distance_1, int distance_2, int distance_3, double unit, double free,
-                    double per_square) {
+    nl_means_gather(VOLUME_ARGUMENTS, const double* __restrict__ patches, int size_z, int size_y, int size_x,
+                    int distance_z, int distance_y, int distance_x, double unit, double free, double per_square) {
     const Volume volume = VOLUME;
-    const int sizes[4] = {size_0, size_1, size_2, size_3};
-    const int distances[4] = {distance_0, distance_1, distance_2, distance_3};
-    int low[4], before[4], after[4];  // of the patch; of all a pixel looks at
-    for (int axis = 0; axis < 4; ++axis) {
-        low[axis] = sizes[axis] / 2;
-        before[axis] = low[axis] + distances[axis];
-        after[axis] = sizes[axis] - 1 - low[axis] + distances[axis];
-    }
-    const double *const patch_0 = patches, *const patch_1 = patch_0 + size_0, *const patch_2 = patch_1 + size_1,
-                 *const patch_3 = patch_2 + size_2;
+    const int low_z = size_z / 2, low_y = size_y / 2, low_x = size_x / 2;  // samples of the patch before its pixel
+    const int before[3] = {low_z + distance_z, low_y + distance_y, low_x + distance_x};
+    const int after[3] = {size_z - 1 - low_z + distance_z, size_y - 1 - low_y + distance_y,
+                          size_x - 1 - low_x + distance_x};
+    const double *const patch_z = patches, *const patch_y = patch_z + size_z, *const patch_x = patch_y + size_y;
     for_every_chunk(volume, [&](const Position& p, long long at, int first_channel) {
         const bool spoiled = is_spoiled(volume, p, before, after);
         ChunkMeans means(volume, p, first_channel);
-        // The exponent of two for q = p + (s, t, u, v), from the sums over the pairs of samples that both count.
-        const auto add = [&](int s, int t, int u, int v) {
+        // Adds q = p + (s, t, u), compared over the pairs of samples that both count.
+        const auto add = [&](int s, int t, int u) {
             double squares = 0, total = 0;
-            for (int i = 0; i < size_0; ++i)
-                for (int j = 0; j < size_1; ++j)
-                    for (int k = 0; k < size_2; ++k) {
-                        const long long a = p.i[0] + i - low[0], b = p.i[1] + j - low[1], c = p.i[2] + k - low[2];
-                        const long long own_row = volume.row(a, b, c), other_row = volume.row(a + s, b + t, c + u);
-                        const double weight = patch_0[i] * patch_1[j] * patch_2[k];
-                        for (int l = 0; l < size_3; ++l) {
-                            const long long x = p.i[3] + l - low[3];
-                            const long long own = volume.pixel(own_row, x), other = volume.pixel(other_row, x + v);
-                            const double g = weight * patch_3[l];
-                            if (!(g > 0)) continue;
-                            for (int n = 0; n < volume.channels; ++n) {
-                                if (!volume.valid(p.volume, own, n) || !volume.valid(p.volume, other, n)) continue;
-                                const double d =
-                                    (volume.value(p.volume, own, n) - volume.value(p.volume, other, n)) * unit;
-                                squares = fma(g * d, d, squares);
-                                total += g;
-                            }
+            for (int i = 0; i < size_z; ++i)
+                for (int j = 0; j < size_y; ++j) {
+                    const long long z = p.z + i - low_z, y = p.y + j - low_y;
+                    const long long own_row = volume.row(z, y), other_row = volume.row(z + s, y + t);
+                    for (int k = 0; k < size_x; ++k) {
+                        const double g = patch_z[i] * patch_y[j] * patch_x[k];
+                        if (!(g > 0)) continue;
+                        const long long x = p.x + k - low_x;
+                        const long long own = volume.pixel(own_row, x), other = volume.pixel(other_row, x + u);
+                        for (int c = 0; c < volume.channels; ++c) {
+                            if (!volume.valid(p.volume, own, c) || !volume.valid(p.volume, other, c)) continue;
+                            const double d = (volume.value(p.volume, own, c) - volume.value(p.volume, other, c)) * unit;
+                            squares = fma(g * d, d, squares);
+                            total += g;
                         }
                     }
+                }
             if (!(total > 0)) return;
             const double loss = fmax(fma(squares / total, per_square, -free), 0.0);
-            const long long row = volume.row(p.i[0] + s, p.i[1] + t, p.i[2] + u);
-            means.add(volume, p, volume.pixel(row, p.i[3] + v), -fmin(loss, 1e300));
+            means.add(volume, p, volume.pixel(volume.row(p.z + s, p.y + t), p.x + u), -fmin(loss, 1e300));
         };
         if (!spoiled)
-            for (int s = -distance_0; s <= distance_0; ++s)
-                for (int t = -distance_1; t <= distance_1; ++t)
-                    for (int u = -distance_2; u <= distance_2; ++u)
-                        for (int v = -distance_3; v <= distance_3; ++v) add(s, t, u, v);
+            for (int s = -distance_z; s <= distance_z; ++s)
+                for (int t = -distance_y; t <= distance_y; ++t)
+                    for (int u = -distance_x; u <= distance_x; ++u) add(s, t, u);
         means.store_to(dst + at, spoiled);
     });
 }

@@ -11,6 +11,7 @@ import numpy as np
 from imrestore_kernels.cuda._launch import grid, launch, upload
 from imrestore_kernels.cuda.separable import bits_of
 from imrestore_kernels.cuda.similarity import (
+    VOLUME_AXES,
     Picture,
     Tile,
     as_pictures,
@@ -30,7 +31,7 @@ _SHAPES = ((4, 5, 4), (4, 4, 4), (2, 4, 4), (1, 4, 4), (4, 4, 2), (2, 4, 2), (1,
 
 
 #: Registers that the sums and the samples of a thread may take, of 255; with more the compiler spills.
-_REGISTERS = 136
+_REGISTERS = 132
 
 
 def nl_means(
@@ -131,7 +132,7 @@ def _gather(
     unit = 2.0 ** min(1 - math.frexp(h)[1], 1000)
     scaled = h * unit
     free = 2 * (sigma / h) * (sigma / h) * math.log2(math.e)
-    table = np.concatenate([*[np.ones(1)] * (4 - len(patches)), *patches]).astype(np.float64)
+    table = np.concatenate([*[np.ones(1)] * (VOLUME_AXES - len(patches)), *patches]).astype(np.float64)
     extra = [upload(table), *padded([len(g) for g in patches], 1), *padded(distances, 0)]
     extra += [np.float64(unit), np.float64(free), np.float64(math.log2(math.e) / (scaled * scaled))]
     launch_gather("nl_means", src, dst, where, mode, cval, pad_counts, extra)

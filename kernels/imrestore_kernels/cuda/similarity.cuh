@@ -88,26 +88,25 @@ struct WeightedMean {
 #ifdef GATHER
 #define CHUNK 4  // channels whose means are made together; further ones compare all channels anew
 
-// An array (outer, lengths[0..3], channels), extended by its border.
+// An array (outer, lengths[0..2], channels), extended by its border.
 struct Volume {
     const T* src;
     const unsigned char* where;
-    long long outer, lengths[4];
+    long long outer, lengths[3];
     int channels, mode;
     T cval;
     bool pad_counts;
 
     // Offset of a row's first sample from the start of its volume; -1: outside.
-    __device__ __forceinline__ long long row(long long a, long long b, long long c) const {
-        a = border_index(a, lengths[0], mode);
-        b = border_index(b, lengths[1], mode);
-        c = border_index(c, lengths[2], mode);
-        return (a | b | c) < 0 ? -1 : ((a * lengths[1] + b) * lengths[2] + c) * lengths[3] * channels;
+    __device__ __forceinline__ long long row(long long z, long long y) const {
+        z = border_index(z, lengths[0], mode);
+        y = border_index(y, lengths[1], mode);
+        return (z | y) < 0 ? -1 : (z * lengths[1] + y) * lengths[2] * channels;
     }
 
     // Offset of the first channel of sample x of that row; -1: outside.
     __device__ __forceinline__ long long pixel(long long row, long long x) const {
-        x = border_index(x, lengths[3], mode);
+        x = border_index(x, lengths[2], mode);
         return (row | x) < 0 ? -1 : row + x * channels;
     }
 
@@ -122,27 +121,28 @@ struct Volume {
 
 // One pixel of a volume.
 struct Position {
-    long long volume, i[4];
+    long long volume, z, y, x;
 
     __device__ __forceinline__ Position(const Volume& v, long long index) {
-        for (int axis = 3; axis >= 0; --axis) index = floor_divide(index, v.lengths[axis], i[axis]);
-        volume = index * v.lengths[0] * v.lengths[1] * v.lengths[2] * v.lengths[3] * v.channels;
+        index = floor_divide(index, v.lengths[2], x);
+        index = floor_divide(index, v.lengths[1], y);
+        index = floor_divide(index, v.lengths[0], z);
+        volume = index * v.lengths[0] * v.lengths[1] * v.lengths[2] * v.channels;
     }
 };
 
 // Whether a pixel looks at a sample that counts and is not finite: such a sample spoils whoever may look at it.
-__device__ inline bool is_spoiled(const Volume& v, const Position& p, const int (&before)[4], const int (&after)[4]) {
+__device__ inline bool is_spoiled(const Volume& v, const Position& p, const int (&before)[3], const int (&after)[3]) {
     if (!Type<T>::IS_FLOAT) return false;
-    for (long long a = p.i[0] - before[0]; a <= p.i[0] + after[0]; ++a)
-        for (long long b = p.i[1] - before[1]; b <= p.i[1] + after[1]; ++b)
-            for (long long c = p.i[2] - before[2]; c <= p.i[2] + after[2]; ++c) {
-                const long long row = v.row(a, b, c);
-                for (long long x = p.i[3] - before[3]; x <= p.i[3] + after[3]; ++x) {
-                    const long long at = v.pixel(row, x);
-                    for (int channel = 0; channel < v.channels; ++channel)
-                        if (v.valid(p.volume, at, channel) && !is_finite(v.value(p.volume, at, channel))) return true;
-                }
+    for (long long z = p.z - before[0]; z <= p.z + after[0]; ++z)
+        for (long long y = p.y - before[1]; y <= p.y + after[1]; ++y) {
+            const long long row = v.row(z, y);
+            for (long long x = p.x - before[2]; x <= p.x + after[2]; ++x) {
+                const long long at = v.pixel(row, x);
+                for (int channel = 0; channel < v.channels; ++channel)
+                    if (v.valid(p.volume, at, channel) && !is_finite(v.value(p.volume, at, channel))) return true;
             }
+        }
     return false;
 }
 
@@ -153,7 +153,7 @@ struct ChunkMeans {
 
     __device__ __forceinline__ ChunkMeans(const Volume& v, const Position& p, int first_channel) : first(first_channel) {
         count = v.channels - first < CHUNK ? v.channels - first : CHUNK;
-        const long long own = v.pixel(v.row(p.i[0], p.i[1], p.i[2]), p.i[3]);
+        const long long own = v.pixel(v.row(p.z, p.y), p.x);
 #pragma unroll
         for (int c = 0; c < CHUNK; ++c)
             if (c < count) means[c].start(v.value(p.volume, own, first + c));
@@ -172,18 +172,17 @@ struct ChunkMeans {
     }
 };
 
-#define VOLUME_ARGUMENTS                                                                                              \
-    const T *__restrict__ src, T *__restrict__ dst, const unsigned char *__restrict__ where, long long outer,        \
-        long long length_0, long long length_1, long long length_2, long long length_3, int channels, int mode,     \
+#define VOLUME_ARGUMENTS                                                                                        \
+    const T *__restrict__ src, T *__restrict__ dst, const unsigned char *__restrict__ where, long long outer,  \
+        long long length_z, long long length_y, long long length_x, int channels, int mode,                   \
         unsigned long long cval_bits, int pad_counts
-#define VOLUME                                                                                               \
-    {src, where, outer, {length_0, length_1, length_2, length_3}, channels, mode, from_bits<T>(cval_bits),  \
-     pad_counts != 0}
+#define VOLUME                                                                                              \
+    {src, where, outer, {length_z, length_y, length_x}, channels, mode, from_bits<T>(cval_bits), pad_counts != 0}
 
 // Calls make(position, first channel) for every chunk of every pixel; a thread makes one after another.
 template <class Make>
 __device__ __forceinline__ void for_every_chunk(const Volume& v, Make make) {
-    const long long pixels = v.outer * v.lengths[0] * v.lengths[1] * v.lengths[2] * v.lengths[3];
+    const long long pixels = v.outer * v.lengths[0] * v.lengths[1] * v.lengths[2];
     const long long items = pixels * ((v.channels + CHUNK - 1) / CHUNK);
     for (long long item = (long long)blockIdx.x * blockDim.x + threadIdx.x; item < items;
          item += (long long)gridDim.x * blockDim.x) {

@@ -12,7 +12,7 @@ from imrestore_kernels.cuda._launch import SHARED_WITHOUT_OPT_IN, grid, launch
 from imrestore_kernels.cuda.separable import C_TYPES, THREADS, bits_of, where_or_source
 
 #: Axes of the gather kernels; arrays of fewer get axes of one sample.
-_VOLUME_AXES = 4
+VOLUME_AXES = 3
 
 #: Channels that are compared in one chunk of work; ``CHUNK`` of similarity.cuh.
 _CHUNK = 4
@@ -93,12 +93,12 @@ def tile_defines(dtype: np.dtype[Any], channels: int, tile: Tile) -> dict[str, o
 
 def padded(values: Sequence[int], fill: int) -> list[np.int32]:
     """One number for each axis of a volume."""
-    return [np.int32(v) for v in (*[fill] * (_VOLUME_AXES - len(values)), *values)]
+    return [np.int32(v) for v in (*[fill] * (VOLUME_AXES - len(values)), *values)]
 
 
 def launch_gather(stem: str, src: Any, dst: Any, where: Any, mode: int, cval: Any, pad_counts: bool, extra: Sequence[Any]) -> None:
     """The kernel for any array: a thread makes up to four channels of a pixel."""
-    lengths = [1] * (_VOLUME_AXES + 2 - src.ndim) + list(src.shape[1:-1])
+    lengths = [1] * (VOLUME_AXES + 2 - src.ndim) + list(src.shape[1:-1])
     pixels, channels = src.shape[0] * math.prod(lengths), src.shape[-1]
     defines = {"GATHER": 1, "T": C_TYPES[src.dtype.name], "WHERE": int(where is not None)}
     args = [src, dst, where_or_source(src, where), np.int64(src.shape[0]), *(np.int64(n) for n in lengths)]
