@@ -54,7 +54,7 @@ def test_noise_becomes_one(signal: float, read_noise: float) -> None:
     assert anscombe(image, 1.0, read_noise).std() == pytest.approx(1, abs=0.03 if signal >= 4 else 0.1)
 
 
-SIGNALS = (0, 1e-3, 0.01, 0.1, 0.3, 0.5, 1, 2, 3, 5, 8, 12, 20, 50, 100, 127.9, 128.1, 130, 200, 1e3, 1e4)
+SIGNALS = (0, 1e-3, 0.01, 0.1, 0.3, 0.5, 1, 2, 3, 5, 8, 12, 20, 50, 100, 127.9, 127.98, 127.999, 128.1, 130, 200, 1e3, 1e4)
 READ_NOISE = (0, 1e-3, 0.03, 0.1, 0.3, 0.5, 1, 2, 5, 9.9, 10.1, 20, 99, 101)
 
 

@@ -148,6 +148,16 @@ def test_small_images_of_every_shape(method: str) -> None:
         assert (sigma == 0.0) == (math.prod(shape) == 1)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_axes_of_one_sample_make_no_difference(method: str) -> None:
+    line = textured((700,))
+    expected = estimate_sigma(line, method=method)
+    for image in (line[None], line[:, None], line[None, :, None]):
+        assert estimate_sigma(image, method=method) == expected
+    plane = textured((60, 70))
+    assert estimate_sigma(plane[:, None], method=method) == estimate_sigma(plane, method=method)
+
+
 def test_small_images_are_right_on_average() -> None:
     for shape in ((6, 6), (9, 9), (12, 1), (16, 16), (5, 5, 5)):
         variances = [estimate_sigma(noisy(shape, 5.0, seed=seed)) ** 2 for seed in range(200)]

@@ -11,7 +11,7 @@ import pytest
 
 from imrestore._samples import open_measured
 from imrestore.noise import PoissonGaussian, _patches, estimate_poisson_gaussian
-from imrestore.noise._estimate_poisson_gaussian import _fit, _groups, _Groups
+from imrestore.noise._estimate_poisson_gaussian import _fit, _Groups, _groups
 from tests import bad_input, cupy_stand_in
 from tests.photographs import photographs
 from tests.test_noise import BAD, FLOATS, INTEGERS
@@ -138,6 +138,8 @@ def test_estimates_scale_with_the_image(scale: float) -> None:
     scaled = estimate_poisson_gaussian(image * scale, offset=0.0)
     assert scaled.gain / scale == pytest.approx(expected.gain, rel=1e-6)
     assert scaled.read_noise / scale == pytest.approx(expected.read_noise, rel=1e-6)
+    moved = estimate_poisson_gaussian((image + 64) * scale, offset=64 * scale)
+    assert moved.read_noise / scale == pytest.approx(expected.read_noise, rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", INTEGERS[2:] + FLOATS)
@@ -180,6 +182,11 @@ def test_the_line_does_not_follow_texture() -> None:
         raised = variance.copy()
         raised[spoilt] *= 1.7
         assert _fit(groups(level, raised), 36) == pytest.approx((2, 30), rel=0.02)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        raised = variance.copy()
+        raised[rng.permutation(12)[:6]] *= rng.uniform(1.3, 6, 6)
+        assert _fit(groups(level, raised), 36) == pytest.approx((2, 30), rel=0.05)
 
 
 def test_neither_part_of_the_line_is_negative() -> None:

@@ -13,6 +13,7 @@ from imrestore_kernels.cpu._vector_text import UNROLL, lanes
 from imrestore_kernels.cpu._window_sums import Sums, Window
 
 import imrestore
+from tests import oracles
 from tests.backends import same_bits
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -99,6 +100,15 @@ def test_tiles_leave_no_trace(rows: int, band: int, shape: tuple[int, ...], monk
     monkeypatch.setattr(_bands, "TILE_ROWS", rows)
     monkeypatch.setattr(_bands, "BAND", band)
     assert all(same_bits(a, b) for a, b in zip(whole, both(), strict=True))
+
+
+@pytest.mark.parametrize("channels", [8, 9, 33])
+def test_many_channels_are_compared_together(channels: int) -> None:
+    """More than share a weight, and than one function squares."""
+    image = np.random.default_rng(3).normal(100, 20, (9, 11, channels)).astype(np.float32)
+    keywords = {"h": 8.0, "patch_size": 3, "patch_distance": 2, "channel_axis": -1}
+    oracles.nl_means(image, 20, **keywords).assert_matches(imrestore.nl_means(image, 20, **keywords))
+    oracles.bilateral(image, 60, 1.0, channel_axis=-1).assert_matches(imrestore.bilateral(image, 60, 1.0, channel_axis=-1))
 
 
 MEMORY = """

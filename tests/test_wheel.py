@@ -74,6 +74,7 @@ def test_the_wheel_filters(python: Path, tmp_path: Path) -> None:
         "assert m.version('imrestore') == imrestore.__version__\n"
         "image = numpy.arange(400, dtype=numpy.float32).reshape(20, 20)\n"
         "for f in (imrestore.mean, imrestore.median, imrestore.gaussian): assert f(image).shape == (20, 20)\n"
+        "assert imrestore.nl_means(image).shape == imrestore.bilateral(image, 9.0, 1.0).shape == (20, 20)\n"
         "print(imrestore.__file__, imrestore_kernels.__file__)"
     )
     for path in run(python, "-c", program, cwd=tmp_path).split():

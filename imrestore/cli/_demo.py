@@ -137,14 +137,10 @@ def _milliseconds(method: Method, noisy: Image) -> float:
 
 def _quality(original: Image, image: Image) -> tuple[float, float]:
     """PSNR in decibels and the mean structural similarity (Wang et al. 2004)."""
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+    from imrestore import metrics
 
     axis = -1 if original.ndim == 3 else None
-    psnr = peak_signal_noise_ratio(original, image, data_range=255)
-    window = min(11, *original.shape[:2])
-    window -= 1 - window % 2
-    ssim = structural_similarity(original, image, data_range=255, channel_axis=axis, win_size=window)
-    return float(psnr), float(ssim)
+    return metrics.psnr(image, original), metrics.ssim(image, original, channel_axis=axis)
 
 
 def table(results: list[Result]) -> str:

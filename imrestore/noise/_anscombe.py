@@ -207,8 +207,8 @@ def _inverse(xp: Any, values: Any, *, zero: float, factor: float, variance: floa
 
 def _looked_up(xp: Any, values: Any, table: _Table) -> Any:
     """Straight lines between the points of the table; the first signal below it."""
-    place = xp.fmin(xp.fmax((values - table.first) / table.step, 0), _TABLE_POINTS - 1.5)
-    index = place.astype(np.int32)
+    place = xp.fmin(xp.fmax((values - table.first) / table.step, 0), _TABLE_POINTS - 1)
+    index = xp.minimum(place.astype(np.int32), _TABLE_POINTS - 2)
     signals = xp.asarray(table.signals, values.dtype)
     left = signals[index]
     return left + (place - index).astype(values.dtype) * (signals[index + 1] - left)
@@ -240,7 +240,7 @@ def _mean_root(centre: NDArray[np.float64], spread: float) -> NDArray[np.float64
     if spread == 0:
         return roots
     far = centre / spread
-    nodes, weights = np.polynomial.hermite_e.hermegauss(48)  # all within 9.4 standard deviations
+    nodes, weights = np.polynomial.hermite_e.hermegauss(16)  # all within 7 standard deviations
     weights = weights / weights.sum()
     smooth = (np.sqrt(np.maximum(1 + nodes / np.maximum(far, 10.0)[:, None], 0)) * weights).sum(axis=1)
     # Nearer to zero the root has a kink. With x = u^2 the integrand is smooth and even: the trapezoidal rule is exact.

@@ -204,7 +204,7 @@ def _fit(groups: _Groups, samples: int) -> tuple[float, float]:
         return 0.0, float(np.median(variance))
     if variance.max() <= 0:
         return 0.0, 0.0
-    gain, constant = _best_line_through_two(groups)
+    gain, constant = _weighted_line(level, variance, (variance.max() / np.maximum(variance, 1e-6 * variance.max()) / scatter) ** 2)
     for _ in range(50):
         model = _model(groups, gain, constant)
         distance = (variance / model - 1) / (_CLEAR * scatter)
@@ -220,23 +220,6 @@ def _model(groups: _Groups, gain: Any, constant: Any) -> NDArray[np.float64]:
     """Variance by the line, kept above zero where the line is not: there it fits badly enough."""
     model: NDArray[np.float64] = np.maximum(gain * groups.level + constant, 1e-6 * groups.variance.max())
     return model
-
-
-def _best_line_through_two(groups: _Groups) -> tuple[float, float]:
-    """Of the lines through two groups the one with the least cost; the cost of groups far above it is bounded."""
-    level, variance, scatter = groups
-    first, second = np.triu_indices(len(level), 1)
-    rise, run = variance[second] - variance[first], level[second] - level[first]
-    gain = np.where(run != 0, rise / np.where(run != 0, run, 1), 0).clip(0)
-    constant = np.minimum(variance[first] - gain * level[first], variance[second] - gain * level[second])
-    through_zero = np.minimum(variance[first] / level[first], variance[second] / level[second])
-    gain = np.where((constant < 0) & (through_zero > 0), through_zero, gain)
-    constant = constant.clip(0)
-    distance = np.log(np.maximum(variance, 1e-6 * variance.max()) / _model(groups, gain[:, None], constant[:, None]))
-    distance /= _CLEAR * scatter
-    cost = np.where(distance > 0, distance**2 / (1 + distance**2), np.minimum(distance**2, 25.0)).sum(axis=1)
-    best = int(np.argmin(cost))
-    return float(gain[best]), float(constant[best])
 
 
 def _weighted_line(level: NDArray[np.float64], variance: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:

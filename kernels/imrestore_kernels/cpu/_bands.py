@@ -36,6 +36,7 @@ class Numbers(NamedTuple):
     height: int
     width: int
     channels: int
+    together: int  # channels whose means lie side by side
     rows: int  # of a tile
     before_z: int  # samples of a tile before its first own one
     before_y: int
@@ -62,7 +63,7 @@ def numbers(spatial: tuple[int, int, int], patch: Patch, reach: tuple[int, int, 
     columns = band + 2 * reach[2] + patch.along.size - 1
     pitch = (columns + UNROLL) * count
     plane = (rows + margin) * pitch
-    mean_pitch = (band + 2 * reach[2] + 2 * UNROLL) // UNROLL * UNROLL * (channels + 1) * count
+    mean_pitch = (band + 2 * reach[2] + 2 * UNROLL) // UNROLL * UNROLL * (patch.together + 1) * count
     size = compute.itemsize
     tile = Tile(*reach, band, pitch * size, plane * size, mean_pitch * size)
     before_z, before_y, before_x = (r + s // 2 for r, s in zip(reach, sizes, strict=True))
@@ -70,7 +71,7 @@ def numbers(spatial: tuple[int, int, int], patch: Patch, reach: tuple[int, int, 
     layers = 2 * reach[0] + patch.depth
     made = program(patch, compute)
     rest = Numbers(
-        *spatial, channels, rows, before_z, before_y, before_x, layers, margin, columns, pitch, plane, mean_pitch, scratch,
+        *spatial, channels, patch.together, rows, before_z, before_y, before_x, layers, margin, columns, pitch, plane, mean_pitch, scratch,
         made.means, made.finish,
     )  # fmt: skip
     return np.array((*tile, *rest), np.int64)
@@ -126,20 +127,20 @@ def similarity_kernel(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
         row_start: int, row_stop: int,
     ) -> None:  # fmt: skip
         reach_x, band = table[2], table[3]
-        depth, height, width, channels = table[own], table[own + 1], table[own + 2], table[own + 3]
-        most, before_z, before_y, before_x = table[own + 4], table[own + 5], table[own + 6], table[own + 7]
-        layers, margin, n, pitch = table[own + 8], table[own + 9], table[own + 10], table[own + 11]
-        plane, mean_pitch = table[own + 12], table[own + 13]
-        tile = new_row(layers * channels * plane + _ALIGNED)
-        part, total = new_row((most + 1) * mean_pitch + _ALIGNED), new_row((most + 1) * mean_pitch + _ALIGNED)
-        scratch, constants = new_row(table[own + 14] + _ALIGNED), new_row(4)
+        depth, height, width, channels, together = table[own], table[own + 1], table[own + 2], table[own + 3], table[own + 4]
+        most, before_z, before_y, before_x = table[own + 5], table[own + 6], table[own + 7], table[own + 8]
+        layers, margin, n, pitch = table[own + 9], table[own + 10], table[own + 11], table[own + 12]
+        plane, mean_pitch = table[own + 13], table[own + 14]
+        mean_room = channels // together * (most + 1) * mean_pitch + _ALIGNED
+        tile, part, total = new_row(layers * channels * plane + _ALIGNED), new_row(mean_room), new_row(mean_room)
+        scratch, constants = new_row(table[own + 15] + _ALIGNED), new_row(4)
         columns = new_numbers(count * n)
         tile_at, part_at = -data_address(tile) % 64 // size, -data_address(part) % 64 // size
         total_at, scratch_at = -data_address(total) % 64 // size, -data_address(scratch) % 64 // size
         tile_0, total_0 = data_address(tile) + tile_at * size, data_address(total) + total_at * size
         part_0, scratch_0 = data_address(part) + part_at * size, data_address(scratch) + scratch_at * size
         room = band + band % UNROLL
-        line_at = scratch_at + table[own + 14] - channels * room * count  # results of a row
+        line_at = scratch_at + table[own + 15] - channels * room * count  # results of a row
         outside = number(cval) * scale
         for i in range(len(tile)):  # vectors beyond the last column are computed with, too
             tile[i] = zero
@@ -166,15 +167,17 @@ def similarity_kernel(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
                         columns[i] += 1 if columns[i] >= 0 else 0
                 constants[0] = k
                 call_means(
-                    table[own + 15], data_address(table), here, tile_0, part_0, total_0, scratch_0, data_address(patch_weights),
+                    table[own + 16], data_address(table), here, tile_0, part_0, total_0, scratch_0, data_address(patch_weights),
                     data_address(spatial), data_address(constants),
                 )  # fmt: skip
                 constants[0] = unscale
                 centre = tile_0 + (before_z * channels * plane + before_y * pitch + before_x * count) * size
                 for r in range(here):
-                    sums = total_0 + (r * mean_pitch + reach_x * (channels + 1) * count) * size
-                    line = scratch_0 + (line_at - scratch_at) * size
-                    call_finish(table[own + 16], centre + r * pitch * size, sums, plane * size, line, data_address(constants), room)
+                    for c in range(0, channels, together):
+                        sums = total_0 + ((c // together * (here + 1) + r) * mean_pitch + reach_x * (together + 1) * count) * size
+                        line = scratch_0 + (line_at - scratch_at + c * room * count) * size
+                        own_samples = centre + (c * plane + r * pitch) * size
+                        call_finish(table[own + 17], own_samples, sums, plane * size, line, data_address(constants), room)
                     for c in range(channels):
                         for lane in range(count):
                             first = x0 + lane * band

@@ -96,36 +96,27 @@ def distances(text: VectorText, down: Sums, along: Sums, squares: bool, prime: b
     text.add("  ret void\n}")
 
 
-def squares(text: VectorText) -> None:
-    """``squares(a, b, stride, weights, planes, out, n)``: weighted sum over planes of squared differences; a plane is ``stride``
-    bytes behind the one before."""
-    parameters = ("ptr %a", "ptr %b", "i64 %stride", "ptr %weights", "i64 %planes", "ptr %out", "i64 %n")
-    text.function("squares", parameters)
+def squares(text: VectorText, name: str, planes: int, weighted: bool, onto: bool) -> None:
+    """``squares(a, b, stride, weights, out, n)``: sum over planes of squared differences, each times its weight if ``weighted``; a
+    plane is ``stride`` bytes behind the one before. ``onto`` what the result already holds."""
+    text.function(name, ("ptr %a", "ptr %b", "i64 %stride", "ptr %weights", "ptr %out", "i64 %n"))
     text.add(f"  %bytes = mul i64 %n, {text.bytes}")
-    text.add("  br label %column")
-    text.add("column:")
-    text.add("  %x = phi i64 [ 0, %entry ], [ %x.next, %column.end ]")
-    text.add("  br label %plane")
-    text.add("plane:")
-    head = len(text.lines)
-    d = text.op("fsub", text.load("%a", "%at"), text.load("%b", "%at"))
-    weight = text.splat(text.value(f"getelementptr {text.scalar}, ptr %weights, i64 %p"), 0)
-    total = text.fma(text.op("fmul", d, weight), d, "%sum")
-    text.lines[head:head] = [
-        "  %p = phi i64 [ 0, %column ], [ %p.next, %plane ]",
-        "  %at = phi i64 [ %x, %column ], [ %at.next, %plane ]",
-        f"  %sum = phi {text.vector} [ zeroinitializer, %column ], [ {total}, %plane ]",
-    ]
-    text.add("  %p.next = add i64 %p, 1")
-    text.add("  %at.next = add i64 %at, %stride")
-    text.add("  %again = icmp slt i64 %p.next, %planes")
-    text.add("  br i1 %again, label %plane, label %column.end")
-    text.add("column.end:")
-    text.store(total, "%out", "%x")
-    text.add(f"  %x.next = add i64 %x, {text.bytes}")
-    text.add("  %more = icmp slt i64 %x.next, %bytes")
-    text.add("  br i1 %more, label %column, label %done")
-    text.add("done:\n  ret void\n}")
+    pairs = [("%a", "%b")]
+    for _ in range(planes - 1):
+        pairs.append((text.at(pairs[-1][0], "%stride"), text.at(pairs[-1][1], "%stride")))
+
+    def body(offsets: Sequence[str], _: Sequence[str]) -> list[str]:
+        for offset in offsets:
+            total = text.load("%out", offset) if onto else ""
+            for plane, (a, b) in enumerate(pairs):
+                d = text.op("fsub", text.load(a, offset), text.load(b, offset))
+                scaled = text.op("fmul", d, text.splat("%weights", plane)) if weighted else d
+                total = text.fma(scaled, d, total) if total else text.op("fmul", scaled, d)
+            text.store(total, "%out", offset)
+        return []
+
+    row_loop(text, [], body)
+    text.add("  ret void\n}")
 
 
 def weigh(text: VectorText, name: str, channels: int, fused: bool, shifts: int, both: bool) -> None:

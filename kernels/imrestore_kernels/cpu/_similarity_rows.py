@@ -129,7 +129,7 @@ def poisoned(
     bad: Array, shape: Sequence[int], reach: Sequence[int], sizes: Sequence[int], mode: int, outside: bool
 ) -> Array:
     """Pixels that look at a bad one, in the shape of ``bad``: all within the reach of the shifts and the patches."""
-    counts: Array = bad.reshape(tuple(shape)).any(axis=-1, keepdims=True).astype(np.int64)
+    counts = np.asarray(bad.reshape(tuple(shape)).any(axis=-1, keepdims=True), np.int64)
     windows = tuple(_window(r, s) for r, s in zip(reach, sizes, strict=True))
     found = np.greater(separable_sum(counts, windows, mode, int(outside)), 0)
     return np.broadcast_to(found, tuple(shape)).reshape(bad.shape)

@@ -14,6 +14,12 @@ from imrestore_kernels.cpu._vector_text import Number, VectorText, lanes
 from imrestore_kernels.cpu._window_sums import Sums, Window
 
 
+#: Planes whose squared differences are summed by one function: code for all of hundreds would take seconds to compile.
+SQUARED = 16
+#: Channels that share the computation of a weight; with more than these each channel computes it again.
+TOGETHER = 8
+
+
 class Patch(NamedTuple):
     """What the program depends on: how squared differences are summed to distances."""
 
@@ -31,6 +37,11 @@ class Patch(NamedTuple):
     def ring_rows(self) -> int:
         """Rows that the sums down the columns keep."""
         return Window(self.down, spare=False).rows
+
+    @property
+    def together(self) -> int:
+        """Channels whose means lie side by side."""
+        return self.channels if self.channels <= TOGETHER else 1
 
     @property
     def fused(self) -> bool:
@@ -62,6 +73,7 @@ def means(text: VectorText, patch: Patch) -> None:
     names = ("numbers", "tile", "part", "total", "scratch", "weights", "spatial", "constants")
     pointers = [f"ptr %{name}" for name in names]
     text.function("means", [pointers[0], "i64 %rows", *pointers[1:]])
+    together, groups = patch.together, patch.channels // patch.together
     places = (text.at("%numbers", 8 * i) for i in range(len(Tile._fields)))
     reach_z, reach_y, reach_x, band, pitch, plane, mean_pitch = (text.number(f"load i64, ptr {place}") for place in places)
     rows = Number(text, "%rows")
@@ -69,13 +81,14 @@ def means(text: VectorText, patch: Patch) -> None:
     ring = pitch * patch.ring_rows
     line = text.where("%scratch", ring * 2)
     summed = text.where(line, pitch * 2)
-    samples = text.number(f"udiv i64 {mean_pitch}, {(channels + 1) * vector}") * (rows + 1)
+    group = mean_pitch * (rows + 1)
+    samples = text.number(f"udiv i64 {group}, {(together + 1) * vector}") * groups
     one = text.constant(1.0)
     with text.loop(0, samples) as i:  # every sample is in its own mean
-        for c in range(channels + 1):
-            place = str((i * (channels + 1) + c) * vector)
+        for c in range(together + 1):
+            place = str((i * (together + 1) + c) * vector)
             text.store("zeroinitializer", "%part", place)
-            text.store(one if c == channels else "zeroinitializer", "%total", place)
+            text.store(one if c == together else "zeroinitializer", "%total", place)
 
     def spatial(at: Number) -> str:
         return text.value(f"load double, ptr {text.where('%spatial', at * 8)}")
@@ -103,8 +116,8 @@ def means(text: VectorText, patch: Patch) -> None:
         step = dz * channels * plane + dy * pitch + dx * vector
         start = reach_z * channels * plane + (top + reach_y) * pitch + (left + reach_x) * vector
         centre = start + plane * (patch.depth // 2 * channels) + pitch * (patch.down.size // 2) + patch.along.size // 2 * vector
-        column = (left + reach_x) * ((channels + 1) * vector)
-        ahead = column + dx * ((channels + 1) * vector)
+        column = (left + reach_x) * ((together + 1) * vector)
+        ahead = column + dx * ((together + 1) * vector)
 
         def compare_row(function: str, i: Number) -> None:
             a = text.where("%tile", start + i * pitch)
@@ -113,9 +126,14 @@ def means(text: VectorText, patch: Patch) -> None:
                 now = a
                 if patch.planes:
                     columns = n + (patch.along.size - 1)
-                    pair, count = (f"ptr {a}", f"ptr {b}"), patch.depth * channels
-                    text.call("squares", *pair, plane, "ptr %weights", count, f"ptr {summed}", columns)
                     now = summed
+                    text.call("squares", f"ptr {a}", f"ptr {b}", plane, "ptr %weights", f"ptr {now}", columns)
+                    count = patch.depth * channels
+                    with text.loop(0, (count - 1) // SQUARED) as more:
+                        done = more * SQUARED + ((count - 1) % SQUARED + 1)
+                        rest = [f"ptr {text.where(pointer, done * plane)}" for pointer in (a, b)]
+                        further = text.where("%weights", done * (text.bytes // text.lanes))
+                        text.call("more_squares", *rest, plane, f"ptr {further}", f"ptr {now}", columns)
                 own_ring, own_line = text.where("%scratch", ring * j), text.where(line, pitch * j)
                 text.call(function, f"ptr {now}", f"ptr {b}", f"ptr {own_ring}", pitch, i, f"ptr {own_line}", n)
 
@@ -128,11 +146,14 @@ def means(text: VectorText, patch: Patch) -> None:
             y = top + i
             other = y + dy
             inside = text.value(f"icmp ult i64 {other}, {rows}")
-            to_p = text.where("%part", text.choose(y < 0, rows, y) * mean_pitch + column)
-            to_q = text.where("%part", text.choose(inside, other, rows) * mean_pitch + ahead)
-            p = text.where("%tile", centre + i * pitch)
-            ends = (f"ptr {p}", f"ptr {text.where(p, step)}", f"ptr {to_p}", f"ptr {to_q}")
-            text.call(f"weigh_{shifts}_{'both' if within else 'one'}", f"ptr {line}", pitch, *ends, plane, "ptr %constants", n)
+            to_p = text.choose(y < 0, rows, y) * mean_pitch + column
+            to_q = text.choose(inside, other, rows) * mean_pitch + ahead
+            function = f"weigh_{shifts}_{'both' if within else 'one'}"
+            with text.loop(0, groups) as g:
+                p = text.where("%tile", centre + i * pitch + g * plane)
+                means_p, means_q = (text.where("%part", place + g * group) for place in (to_p, to_q))
+                ends = (f"ptr {p}", f"ptr {text.where(p, step)}", f"ptr {means_p}", f"ptr {means_q}")
+                text.call(function, f"ptr {line}", pitch, *ends, plane, "ptr %constants", n)
 
     def row_of_shifts(dz: Number, dy: Number, first: Number, within: bool) -> None:
         count = reach_x + 1 - first
@@ -141,7 +162,7 @@ def means(text: VectorText, patch: Patch) -> None:
         with text.only_if(text.number(f"and i64 {count}, 1").equals(1)):
             compare(dz, dy, reach_x + 0, 1, within)
         # Sums of sums: each then rounds a few dozen times, and not once a shift, always up in a flat picture.
-        text.call("settle", "ptr %part", "ptr %total", samples * (channels + 1))
+        text.call("settle", "ptr %part", "ptr %total", samples * (together + 1))
 
     with text.loop(-reach_z, reach_z + 1) as dz:
         in_plane = dz.equals(0)
@@ -166,13 +187,15 @@ def program_text(patch: Patch, compute: np.dtype[Any]) -> str:
         for prime in (True, False):
             distances(text, patch.down, patch.along, patch.planes, prime)
     if patch.planes:
-        squares(text)
+        weighted = patch.depth > 1  # channels all weigh 1
+        squares(text, "squares", (patch.depth * patch.channels - 1) % SQUARED + 1, weighted, onto=False)
+        squares(text, "more_squares", SQUARED, weighted, onto=True)
     for shifts in (1, 2):
         for both in (True, False):
-            weigh(text, f"weigh_{shifts}_{'both' if both else 'one'}", patch.channels, patch.fused, shifts, both)
+            weigh(text, f"weigh_{shifts}_{'both' if both else 'one'}", patch.together, patch.fused, shifts, both)
     settle(text)
     means(text, patch)
-    finish(text, patch.channels)
+    finish(text, patch.together)
     return text.whole()
 
 
