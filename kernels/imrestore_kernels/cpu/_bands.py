@@ -71,8 +71,8 @@ def numbers(spatial: tuple[int, int, int], patch: Patch, reach: tuple[int, int, 
     layers = 2 * reach[0] + patch.depth
     made = program(patch, compute)
     rest = Numbers(
-        *spatial, channels, patch.together, rows, before_z, before_y, before_x, layers, margin, columns, pitch, plane, mean_pitch, scratch,
-        made.means, made.finish,
+        *spatial, channels, patch.together, rows, before_z, before_y, before_x, layers, margin, columns, pitch, plane, mean_pitch,
+        scratch, made.means, made.finish,
     )  # fmt: skip
     return np.array((*tile, *rest), np.int64)
 

@@ -13,7 +13,6 @@ from imrestore_kernels.cpu._similarity import caller, distances, finish, settle,
 from imrestore_kernels.cpu._vector_text import Number, VectorText, lanes
 from imrestore_kernels.cpu._window_sums import Sums, Window
 
-
 #: Planes whose squared differences are summed by one function: code for all of hundreds would take seconds to compile.
 SQUARED = 16
 #: Channels that share the computation of a weight; with more than these each channel computes it again.
