@@ -35,7 +35,7 @@ def textured(shape: tuple[int, ...], sigma: float = 5.0) -> np.ndarray:
 
 
 SIDES = [
-    ((40, 47), 8), ((31, 31), 8), ((27, 28), 7), ((20, 21), 5), ((10, 10), 3), ((7, 6), 2),
+    ((120, 116), 8), ((40, 47), 8), ((31, 31), 8), ((27, 28), 7), ((20, 21), 5), ((10, 10), 3), ((7, 6), 2),
     ((500,), 16), ((60,), 5), ((13, 14, 15), 4),
 ]  # fmt: skip
 
@@ -126,6 +126,7 @@ def test_a_high_level_costs_no_accuracy(method: str) -> None:
     assert estimate_sigma((image + 2**23 - 100).astype(np.float32), method=method) == pytest.approx(expected, rel=1e-3)
     assert estimate_sigma(image + 2.0**40, method=method) == pytest.approx(expected, rel=1e-9)
     assert estimate_sigma((image + 2**40).astype(np.int64), method=method) == pytest.approx(expected, rel=1e-9)
+    assert estimate_sigma((image + 2**30).astype(np.int32), method=method) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -203,6 +204,10 @@ def test_nan_and_infinity(method: str) -> None:
     assert estimate_sigma(holes, method=method, nan_policy="omit") == expected
     assert estimate_sigma(holes, method=method, where=where) == expected
     assert estimate_sigma(holes, method=method, where=where, nan_policy="raise") == expected
+    halves = np.where(np.arange(130) < 45, where, True), np.where(np.arange(130) < 45, True, where)
+    assert estimate_sigma(np.where(halves[0], image, np.nan), method=method, where=halves[1], nan_policy="omit") == expected
+    huge = np.where(where, image.astype(float) * 2.0**1000, np.nan)
+    assert estimate_sigma(huge, method=method, nan_policy="omit") / 2.0**1000 == pytest.approx(expected, rel=1e-3)  # of float32
     with pytest.raises(ValueError, match=r"^image contains NaN and nan_policy is 'raise'"):
         estimate_sigma(holes, method=method, nan_policy="raise")
     assert math.isnan(estimate_sigma(np.full((9, 9), np.nan), method=method, nan_policy="omit"))

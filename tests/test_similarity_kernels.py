@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from imrestore_kernels.cpu import _bands
+from imrestore_kernels.cpu import _bands, _similarity_rows, _similarity_tile, _vector_text
 from imrestore_kernels.cpu._similarity import powers
 from imrestore_kernels.cpu._vector_text import UNROLL, lanes
 from imrestore_kernels.cpu._window_sums import Sums, Window
@@ -100,6 +100,32 @@ def test_tiles_leave_no_trace(rows: int, band: int, shape: tuple[int, ...], monk
     monkeypatch.setattr(_bands, "TILE_ROWS", rows)
     monkeypatch.setattr(_bands, "BAND", band)
     assert all(same_bits(a, b) for a, b in zip(whole, both(), strict=True))
+
+
+@pytest.mark.parametrize("register_bytes", [16, 32, 64])
+def test_the_width_of_registers_leaves_no_trace(register_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other machines have narrower or wider ones; LLVM makes do with those that are here."""
+    image = np.random.default_rng(1).normal(100, 20, (21, 90, 2)).astype(np.float32)
+
+    def both(image: np.ndarray) -> list[np.ndarray]:
+        return [
+            imrestore.nl_means(image, 20, patch_distance=3, channel_axis=-1),
+            imrestore.nl_means(image[..., 0], 20, patch_distance=3),
+            imrestore.bilateral(image, 40, 1.5, channel_axis=-1),
+        ]
+
+    images = (image, image.astype(np.float64))
+    here = [both(image) for image in images]
+    made = (_bands.similarity_kernel, _similarity_tile.program)
+    for module in (_vector_text, _bands, _similarity_rows, _similarity_tile):
+        monkeypatch.setattr(module, "lanes", lambda compute: register_bytes // compute.itemsize)
+    for cached in made:
+        cached.cache_clear()
+    there = [both(image) for image in images]
+    for cached in made:
+        cached.cache_clear()
+    for wanted, found in zip(here, there, strict=True):
+        assert all(same_bits(a, b) for a, b in zip(wanted, found, strict=True))
 
 
 @pytest.mark.parametrize("channels", [8, 9, 33])

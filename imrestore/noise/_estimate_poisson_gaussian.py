@@ -170,7 +170,10 @@ def _of_channel(image: Measured, offset: float, policy: str) -> PoissonGaussian:
 def _groups(xp: Any, patches: _patches.Patches) -> _Groups:
     """Patches sorted by their mean, in groups of equal size; what the sensor clips is left out if enough remains."""
     need = _patches.enough(patches.sides)
-    patches, low, high = _patches.without_clipped(xp, patches, 2 * need)
+    every = patches
+    patches, low, high = _patches.without_clipped(xp, every, 2 * need)
+    if (low is not None and float(patches.lowest.min()) <= low) or (high is not None and float(patches.highest.max()) >= high):
+        patches, low, high = every, None, None  # a value that is everywhere, as 0 where light is counted, is no clipping
     total = patches.values.sum(axis=0).astype(xp.float64)  # of integers exact in float32 too: equal means sort alike
     means = patches.first.astype(xp.float64) + total / patches.values.shape[0]
     number = max(1, min(_GROUPS, patches.number // need))

@@ -92,11 +92,11 @@ def estimate_sigma(
     down to 2x2. 'wavelet' is the estimator of Donoho and Johnstone (1994): median / 0.6745 of one level of Daubechies'
     four-tap wavelet (Haar's along axes of two or three samples).
 
-    Patches of one value, as in padded parts, do not count. Where more than one patch in a hundred touches the image's
-    lowest or highest value, it is taken for a level the sensor clips at, and 'pca' leaves those patches out if enough
-    remain. Noise that is not white is underestimated, and noise below half a step of an integer image cannot be told from
-    the rounding. All of the image is read to find NaN, but not more than 24576 patches, or 65536 wavelet coefficients,
-    spread evenly over it, are computed with: the time hardly grows with the image, and the memory not at all.
+    Patches of one value, as in padded parts, do not count. Where more than one patch in a hundred touches the image's lowest or
+    highest value, it is taken for a level the sensor clips at, and those patches are left out by 'pca' if enough remain.
+    Noise that is not white is underestimated, and noise below half a step of an integer image cannot be told from the
+    rounding. All of the image is read to find NaN, but not more than 24576 patches, or 65536 wavelet coefficients, spread
+    evenly over it, are computed with: the time hardly grows with the image, and the memory not at all.
 
     Mean absolute error in percent of sigma, white noise added to photographs (all of Set12 and BSD68, 24 of Train400, 24
     of CBSD432 in grey); the photographs' own grain, 0.5 to 2, counts as error:
