@@ -200,6 +200,7 @@ def test_the_line_does_not_follow_texture() -> None:
 
 def test_neither_part_of_the_line_is_negative() -> None:
     level = np.linspace(10, 200, 12)
+    assert _fit(groups(level, 0 * level), 36) == (0, 0)
     gain, constant = _fit(groups(level, 3 * level - 5), 36)
     assert constant == 0
     assert 2.4 < gain < 3

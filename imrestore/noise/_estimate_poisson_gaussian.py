@@ -128,8 +128,8 @@ def estimate_poisson_gaussian(
     where the noise is weak and all of the picture texture, and 64 % where the intensities hardly differ, so that all is called
     read noise. Gain and read noise by themselves are less certain than the noise they add up to. The estimate fails where the
     noise is not white (demosaiced, compressed), the image not linear or `offset` wrong, and where noise is clipped on both
-    sides: Set12 at gain 10 and read noise 20, clipped to 0..255, gave a median gain of 5. For pure Poisson signals up to 8 to
-    100 counts the gain came out 3 % to 5 % low.
+    sides: Set12 at gain 10 and read noise 20, clipped to 0..255, gave a median gain of 7.5 and read noise of 22. For pure Poisson
+    ramps up to 8, 20 and 100 counts the gain came out 0 to 6 % low, of nine tries one 15 %.
 
     Examples
     --------

@@ -117,6 +117,9 @@ CASES: tuple[Case, ...] = (
     *(case(f"{p}-radius3", (30, 90), "float32", radius=3, pixels=p) for p in ("one_nan", "infinities")),
     *(case(f"guide-{p}", dtype=t, radius=1, guide=beside(pixels=p))
       for p in ("one_nan", "infinities") for t in ("uint8", "float32")),
+    *(case(f"infinities-{m}", (9, 60), "float32", radius=1, pixels="infinities", mode=m, cval=2.0, guide=beside((9, 60)))
+      for m in MODES),
+    case("cval-inf-guide", (9, 60), "float32", radius=1, mode="constant", cval=float("inf"), guide=beside((9, 60))),
     *(case(f"channels-{p}", (9, 10, 3), "float32", radius=1, pixels=p, channel_axis=-1) for p in ("one_nan", "infinities")),
     *(case(f"omit-{p}", dtype=t, radius=1, pixels=p, nan_policy="omit")
       for p in ("one_nan", "many_nans", "only_nans", "infinities", "noise") for t in FLOATS),
