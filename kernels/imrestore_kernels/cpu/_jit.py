@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
@@ -190,6 +191,14 @@ class _KernelCache(_Cache):  # type: ignore[misc]
     def disable(self) -> None: ...
 
     def flush(self) -> None: ...
+
+
+@cache
+def register_bytes() -> int:
+    """Width of this machine's vector registers, as far as LLVM's code for it goes: 64 with AVX-512, else taken for 32."""
+    with _compile_lock:  # asking LLVM takes llvmlite's lock, which a fork must not copy
+        features: str = cpu_target.target_context.codegen().magic_tuple()[2]
+    return 64 if "+avx512f" in features.split(",") else 32
 
 
 def intrinsic_of(names: Sequence[str], typing: Callable[..., Any], generate: Callable[..., Any]) -> Any:

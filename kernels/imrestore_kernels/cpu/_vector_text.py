@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numba.core.registry import cpu_target
+
+from imrestore_kernels.cpu._jit import register_bytes
 
 #: Vectors handled by one turn of a loop: rows are read and written in multiples of this.
 UNROLL = 2
@@ -22,9 +23,8 @@ _EXP2 = (0.6931470036506653, 0.24022242426872253, 0.05550733581185341, 0.0096715
 
 
 def lanes(compute: np.dtype[Any]) -> int:
-    """Values in one vector of this machine: more would be split into several registers, of which AVX2 has too few."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
-    return (64 if "+avx512f" in features else 32) // compute.itemsize
+    """Values in one register of this machine: wider vectors would be split into several, of which AVX2 has too few."""
+    return register_bytes() // compute.itemsize
 
 
 class Number:
