@@ -13,6 +13,9 @@ from imrestore_kernels.cpu._similarity_tile import Patch
 from imrestore_kernels.cpu._window_sums import Sums
 
 
+_LEAST_SIGMA = 1e-140
+
+
 def bilateral(
     src: Any,
     dst: Any,
@@ -28,9 +31,12 @@ def bilateral(
     # An axis with sigma 0 has weight in the middle only.
     shape, reach = as_volumes(src.shape, tuple(r if s > 0 else 0 for s, r in zip(sigma_space, radii, strict=True)))
     sigmas = (1.0,) * (3 - len(sigma_space)) + tuple(sigma_space)
-    with np.errstate(over="ignore", under="ignore"):  # a sigma so small that neighbours weigh nothing, or so large that all do
-        falls = [-0.5 * LOG2_E * (np.arange(-r, r + 1) / (s or 1.0)) ** 2 for s, r in zip(sigmas, reach, strict=True)]
-    spatial = np.maximum(np.concatenate(falls), -1e300)
+    # Next to the least sigma here nothing but the nearest samples counts, and squares are still finite.
+    with np.errstate(under="ignore"):
+        falls = [
+            -0.5 * LOG2_E * (np.arange(-r, r + 1) / max(s, _LEAST_SIGMA)) ** 2 for s, r in zip(sigmas, reach, strict=True)
+        ]
+    spatial = np.concatenate(falls)
     one = np.ones(1)
     if where is not None:
         weights = Weights((one, one, one), reach, 0.5 * LOG2_E, sigma_color, 0.0, False, spatial)
