@@ -32,8 +32,8 @@ FOOTPRINTS = {
 class Case:
     """One call of one filter.
 
-    ``pixels`` names a maker in `PIXELS`, ``where`` one in `WHERE`; a string as ``footprint`` names one of `FOOTPRINTS`. ``guide`` is
-    a second image by its shape, dtype and maker.
+    ``pixels`` names a maker in `PIXELS`, ``where`` one in `WHERE`; a string as ``footprint`` names one of `FOOTPRINTS`.
+    ``guide`` is a second image by its shape, dtype and maker.
     """
 
     filter: str

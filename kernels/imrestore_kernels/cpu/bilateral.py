@@ -12,7 +12,7 @@ from imrestore_kernels.cpu._similarity_rows import LOG2_E, as_volumes, means
 from imrestore_kernels.cpu._similarity_tile import Patch
 from imrestore_kernels.cpu._window_sums import Sums
 
-
+#: Of sigma_space: the squares of distances in units of it are finite.
 _LEAST_SIGMA = 1e-140
 
 
