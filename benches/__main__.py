@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, default=machine.available_cores(), help="for everyone (default: all cores)")
     p.add_argument("--json", type=Path, metavar="PATH", help="where to write (default: benches/results/)")
     p.add_argument("--markdown", type=Path, metavar="JSON", help="print an earlier run as markdown")
-    p.add_argument("--readme", type=Path, metavar="JSON", help="put an earlier run into README.md")
+    p.add_argument("--readme", nargs="+", type=Path, metavar="JSON", help="put earlier runs into README.md")
     p.add_argument("--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="exit 1 if a ratio fell by --percent")
     p.add_argument("--percent", type=float, default=10.0, metavar="N", help="what --compare lets pass (default 10)")
     return p

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,13 +180,13 @@ def relative_change(then: Row, now: Row) -> float:
     return then.ours.median / now.ours.median - 1
 
 
-def readme_block(source: Path) -> str:
-    """The table of a run kept in benches/results, and which run that is."""
-    return f"{markdown(Report.from_file(source))}\n\nFrom `benches/results/{source.name}`."
+def readme_block(sources: Sequence[Path]) -> str:
+    """The tables of runs kept in benches/results, each with its machine, and which runs those are."""
+    return "\n\n".join(f"{markdown(Report.from_file(source))}\n\nFrom `benches/results/{source.name}`." for source in sources)
 
 
-def write_into_readme(source: Path, readme: Path) -> None:
+def write_into_readme(sources: Sequence[Path], readme: Path) -> None:
     text = readme.read_text()
     head, rest = text.split(README_BEGIN)
     _, tail = rest.split(README_END)
-    readme.write_text(f"{head}{README_BEGIN}\n{readme_block(source)}\n{README_END}{tail}")
+    readme.write_text(f"{head}{README_BEGIN}\n{readme_block(sources)}\n{README_END}{tail}")

@@ -70,6 +70,12 @@ DISPATCH = [
     ["tests/test_torch.py", "tests/test_filters.py", "-k", "not cupy"],
     ["tests/test_bad_input.py", "tests/test_dask.py"],
 ]
+NOISE = {
+    "anscombe": "anscombe",
+    "estimate_sigma": "noise",
+    "estimate_poisson_gaussian": "noise_poisson_gaussian",
+    "patches": "noise",
+}
 SUITES: dict[str, list[list[str]]] = {
     "imrestore/_checks.py": [
         ["tests/test_limits.py"], ["tests/test_bad_input.py", "tests/test_num_threads.py"], *FILTERS[:2],
@@ -79,8 +85,25 @@ SUITES: dict[str, list[list[str]]] = {
     "imrestore/_threads.py": [["tests/test_num_threads.py"]],
     **{
         f"imrestore/filters/_{name}.py": [*about(name), ["tests/test_dask.py", "tests/test_bad_input.py", "-k", name]]
-        for name in ("mean", "median", "gaussian")
+        for name in ("mean", "median", "gaussian", "bilateral", "guided")
     },
+    "imrestore/denoise/_nl_means.py": [["tests/test_similarity.py"], *about("nl_means")],
+    **{f"imrestore/noise/_{name}.py": [[f"tests/test_{test}.py"]] for name, test in NOISE.items()},
+    **{
+        f"imrestore/metrics/_{name}.py": [["tests/test_metrics.py", "tests/test_metrics_protocols.py", "tests/test_metrics_arrays.py"]]
+        for name in ("pair", "psnr", "ssim")
+    },
+    **{
+        f"kernels/imrestore_kernels/cpu/{name}.py": [["tests/test_similarity_kernels.py"], *about("nl_means"), *about("bilateral")]
+        for name in ("nl_means", "bilateral", "_bands", "_similarity", "_similarity_rows", "_similarity_tile", "_masked_similarity",
+                     "_vector_text", "_window_sums")
+    },
+    **{
+        f"kernels/imrestore_kernels/cpu/{name}.py": [["tests/test_guided.py"], *about("guided")]
+        for name in ("guided", "_guided_any", "_guided_planes", "_moments")
+    },
+    "kernels/imrestore_kernels/cpu/metrics.py": [["tests/test_metrics.py"]],
+    "kernels/imrestore_kernels/cpu/_metric_ops.py": [["tests/test_metrics.py"]],
     "kernels/imrestore_kernels/borders.py": FILTERS,
     "kernels/imrestore_kernels/networks.py": [["tests/test_networks.py"], *about("median")],
     "kernels/imrestore_kernels/rank_program.py": [["tests/test_networks.py"], *about("median")],
@@ -115,7 +138,7 @@ def all_runs(file: str) -> list[list[str]]:
         return SUITES[file]
     name = Path(file).name
     if "/cuda/" in file:
-        stem = next((f for f in ("mean", "median", "gaussian") if f in name), "")
+        stem = next((f for f in ("nl_means", "mean", "median", "gaussian", "bilateral", "guided", "metrics") if f in name), "")
         return [[*cuda_tests(), *(["-k", stem] if stem else [])]]
     if "rank" in name or "vector" in name or "histogram" in name:
         return about("median")
@@ -123,13 +146,13 @@ def all_runs(file: str) -> list[list[str]]:
 
 
 def cuda_tests() -> list[str]:
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_cuda*.py"))
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*cuda*.py"))
 
 
 def targets() -> list[str]:
     """Files worth breaking."""
-    patterns = ("imrestore/_*.py", "imrestore/filters/_*.py", "kernels/imrestore_kernels/*.py",
-                "kernels/imrestore_kernels/cpu/*.py")  # fmt: skip
+    patterns = ("imrestore/_*.py", *(f"imrestore/{family}/_*.py" for family in ("filters", "denoise", "noise", "metrics")),
+                "kernels/imrestore_kernels/*.py", "kernels/imrestore_kernels/cpu/*.py")  # fmt: skip
     patterns += ("kernels/imrestore_kernels/cuda/*.cu", "kernels/imrestore_kernels/cuda/*.cuh") if cuda_tests() else ()
     found = sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
     return [f for f in found if Path(f).name not in ("__init__.py", "_version.py", "_warmup.py")]

@@ -11,7 +11,7 @@ import pytest
 
 from benches import expected
 from benches.__main__ import main
-from benches.pictures import picture
+from benches.pictures import WHITE, picture
 from benches.report import README_BEGIN, README_END, Report, compare_reports, markdown, readme_block, write_into_readme
 from benches.rows import Goal, Row
 from benches.suites import DEFAULT, NAMES
@@ -89,6 +89,37 @@ def test_median_is_the_oracles(dtype, size):
     assert fast.pixels is not None
     np.testing.assert_array_equal(fast.low, oracle.low[fast.pixels])
     assert np.unique(np.stack(fast.pixels), axis=1).shape[1] > 0.8 * image.size  # nearly every pixel was looked at
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_similarities_are_the_oracles(dtype):
+    image = picture(dtype, *SMALL)
+    white = WHITE[dtype]
+    weights = np.array([1, 2, 2, 2, 1]) / 8
+    fast = expected.nl_means(image, 0.04 * white, 0.03 * white, weights, 3, pixels=300)
+    oracle = oracles.nl_means(image, 0.04 * white, h=0.03 * white, patch_size=5, patch_distance=3)
+    assert_ranges_meet(fast, oracle, white)
+    fast = expected.bilateral(image, 0.1 * white, 1.5, 4, pixels=300)
+    assert_ranges_meet(fast, oracles.bilateral(image, 0.1 * white, 1.5, radius=4), white)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_guided_is_the_oracles(dtype, colour):
+    image = picture(dtype, *SMALL)
+    guide = np.stack([image, image[::-1], image[:, ::-1]], axis=-1) if colour else image
+    eps = (0.1 * WHITE[dtype]) ** 2
+    oracle = oracles.guided(image, guide, 3, eps=eps, channel_axis=-1 if colour else None)
+    assert_ranges_meet(expected.guided(image, guide, 3, eps), oracle, WHITE[dtype])
+
+
+def assert_ranges_meet(fast: expected.Expected, oracle: oracles.Expected, white: float) -> None:
+    """Both say the same of every pixel looked at, up to a few roundings of float32 or a tie between integers."""
+    pixels = (slice(None), slice(None)) if fast.pixels is None else fast.pixels
+    low, high = (bound[pixels].astype(np.float64) for bound in (oracle.low, oracle.high))
+    assert (fast.low <= high).all()
+    assert (low <= fast.high).all()
+    assert np.max(fast.high - fast.low) <= max(1.0 if white > 1 else 0.0, 1e-5 * white)
 
 
 def assert_same_range(fast: expected.Expected, oracle: oracles.Expected, image: np.ndarray) -> None:
@@ -221,19 +252,20 @@ def test_the_table_goes_between_the_marks_of_the_readme(tmp_path):
     readme.write_text(f"before\n{README_BEGIN}\nold\n{README_END}\nafter\n")
     source = tmp_path / "run.json"
     source.write_text(report(row(2.0, 5.0)).to_json())
-    write_into_readme(source, readme)
+    write_into_readme([source, source], readme)
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
-    assert "1 of 1 goals met" in text
+    assert text.count("1 of 1 goals met") == 2
 
 
-def test_the_readme_shows_the_run_it_names():
+def test_the_readme_shows_the_runs_it_names():
     text = (ROOT / "README.md").read_text()
     block = text.split(README_BEGIN)[1].split(README_END)[0].strip()
-    (name,) = re.findall(r"^From `benches/results/(.+)`\.$", block, re.MULTILINE)
-    assert block == readme_block(ROOT / "benches" / "results" / name)
+    names = re.findall(r"^From `benches/results/(.+)`\.$", block, re.MULTILINE)
+    assert names
+    assert block == readme_block([ROOT / "benches" / "results" / name for name in names])
 
 
 def test_a_busy_machine_is_said_to_be_one():
