@@ -70,6 +70,7 @@ DISPATCH = [
     ["tests/test_torch.py", "tests/test_filters.py", "-k", "not cupy"],
     ["tests/test_bad_input.py", "tests/test_dask.py"],
 ]
+METRICS = [["tests/test_metrics.py"], ["tests/test_metrics_protocols.py", "tests/test_metrics_arrays.py"]]
 NOISE = {
     "anscombe": "anscombe",
     "estimate_sigma": "noise",
@@ -89,10 +90,7 @@ SUITES: dict[str, list[list[str]]] = {
     },
     "imrestore/denoise/_nl_means.py": [["tests/test_similarity.py"], *about("nl_means")],
     **{f"imrestore/noise/_{name}.py": [[f"tests/test_{test}.py"]] for name, test in NOISE.items()},
-    **{
-        f"imrestore/metrics/_{name}.py": [["tests/test_metrics.py", "tests/test_metrics_protocols.py", "tests/test_metrics_arrays.py"]]
-        for name in ("pair", "psnr", "ssim")
-    },
+    **{f"imrestore/metrics/_{name}.py": METRICS for name in ("pair", "psnr", "ssim")},
     **{
         f"kernels/imrestore_kernels/cpu/{name}.py": [["tests/test_similarity_kernels.py"], *about("nl_means"), *about("bilateral")]
         for name in ("nl_means", "bilateral", "_bands", "_similarity", "_similarity_rows", "_similarity_tile", "_masked_similarity",
