@@ -76,20 +76,20 @@ class Similarity(NamedTuple):
 
 
 def nl_means(similarity: Similarity, dtype: str) -> Call:
-    """With the default weights of patches, noise and h given."""
+    """With the default weights of patches, a box of boxes; noise and h are given."""
     import imrestore
-    from imrestore.denoise._nl_means import _weights
 
     white = WHITE[dtype]
     sigma, h = similarity.noise * white, similarity.h * white
     patch, distance = similarity.patch, similarity.distance
-    window = 2 * distance + 1
+    window, short = 2 * distance + 1, max(1, (patch - 1) // 2)
+    weights = np.convolve(np.ones(short), np.ones(patch + 1 - short)) / (short * (patch + 1 - short))
     return Call(
         "nl_means",
         f"{patch}x{patch} in {window}x{window}",
         lambda src, dst: imrestore.nl_means(src, sigma, h=h, patch_size=patch, patch_distance=distance, out=dst),
         lambda dtype: peers.nl_means(dtype, sigma, h, patch, distance),
-        lambda image: expected.nl_means(image, sigma, h, _weights("tapered", patch), distance),
+        lambda image: expected.nl_means(image, sigma, h, weights, distance),
     )
 
 
