@@ -10,14 +10,13 @@ import pytest
 from PIL import Image
 
 from imrestore.metrics import psnr, ssim
-
-DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+from tests.photographs import FOLDER
 
 
 def folder(name: str) -> Path:
-    if not (DATA / name).is_dir():
-        pytest.skip(f"no images in {DATA / name}")
-    return DATA / name
+    if not (FOLDER / name).is_dir():
+        pytest.skip(f"no images in {FOLDER / name}")
+    return FOLDER / name
 
 
 @pytest.mark.parametrize(("sigma", "decibels"), [(15, 24.61), (25, 20.17), (50, 14.15)])
