@@ -345,8 +345,8 @@ def _mask(where: Any, array: Any, kind: str, device: str, policy: str) -> Any:
         nan = xp.isnan(array)
         if policy == "omit":
             mask = ~nan if mask is None else mask & ~nan
-        elif bool((nan if mask is None else nan & mask).any()):
-            raise ValueError("image contains NaN and nan_policy is 'raise'; it must be 'propagate' or 'omit' to go on")
+        else:
+            _checks.no_nan("image", bool((nan if mask is None else nan & mask).any()))
     return None if mask is None else mask.astype(np.uint8)
 
 

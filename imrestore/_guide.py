@@ -67,8 +67,7 @@ def _without_nan(xp: Any, guide: Any, opened: Opened, channel: int | None, nan_p
         nan = xp.expand_dims(nan, opened.channel)
     nan = xp.broadcast_to(nan, opened.array.shape)
     if nan_policy == "raise":
-        if bool((nan if opened.where is None else nan & (opened.where != 0)).any()):
-            raise ValueError("guide contains NaN and nan_policy is 'raise'; it must be 'propagate' or 'omit' to go on")
+        _checks.no_nan("guide", bool((nan if opened.where is None else nan & (opened.where != 0)).any()))
         return opened.where
     valid = (~nan).astype(np.uint8)
     return valid if opened.where is None else valid & opened.where

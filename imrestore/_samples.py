@@ -92,8 +92,8 @@ def lost_to_nan(image: Measured, policy: str) -> bool:
     if image.array.dtype.kind != "f":
         return False
     xp = image.xp
-    if policy == "raise" and any_sample(image, xp.isnan):
-        raise ValueError("image contains NaN and nan_policy is 'raise'; it must be 'propagate' or 'omit' to go on")
+    if policy == "raise":
+        _checks.no_nan("image", any_sample(image, xp.isnan))
     return any_sample(image, xp.isinf if policy == "omit" else lambda block: ~xp.isfinite(block))
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from imrestore_kernels.cuda import _launch
 from imrestore_kernels.cuda.bilateral import bilateral as bilateral_kernel
-from imrestore_kernels.cuda.nl_means import _box
 from imrestore_kernels.cuda.nl_means import nl_means as nl_means_kernel
 from imrestore_kernels.cuda.similarity import Picture, as_pictures, tile_of
+from imrestore_kernels.similarity import smaller_box
 
 import imrestore
 from tests import oracles
@@ -285,7 +285,7 @@ def test_hundreds_of_like_numbers_are_added_within_the_tolerance(filter_name: st
     ],
 )
 def test_which_weights_are_boxes(weights: list[float], box: int) -> None:
-    assert _box(np.array(weights) / sum(weights)) == box
+    assert smaller_box(np.array(weights) / sum(weights)) == box
 
 
 @emulated

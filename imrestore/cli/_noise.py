@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imrestore.cli._parser import UsageError
-from imrestore.cli._plan import _expand, _why_nothing
+from imrestore.cli._plan import expand, why_nothing
 from imrestore.cli._report import say
 from imrestore.cli.files import FileError, Limits, Page, printable, read
 
@@ -56,9 +56,9 @@ def _sources(inputs: list[str], recursive: bool) -> Iterator[tuple[Path, str | N
     """Files the arguments stand for, each once, or why there are none."""
     seen = set()
     for text in inputs:
-        paths = [path for path, _ in _expand(text, recursive, None)]
+        paths = [path for path, _ in expand(text, recursive, None)]
         if not paths:
-            yield Path(text), _why_nothing(text, recursive)
+            yield Path(text), why_nothing(text, recursive)
         for path in paths:
             if (key := os.path.abspath(path)) not in seen:
                 seen.add(key)

@@ -31,11 +31,11 @@ def plan(inputs: list[str], out: str | None, *, in_place: bool, recursive: bool)
     lost: list[Job] = []
     for text in inputs:
         some = False
-        for path, name in _expand(text, recursive, folder):
+        for path, name in expand(text, recursive, folder):
             some = True
             found.setdefault(key(path), (path, name))
         if not some:
-            lost.append(Job(Path(text), None, _why_nothing(text, recursive)))
+            lost.append(Job(Path(text), None, why_nothing(text, recursive)))
     if in_place:
         return [Job(path, Path(real)) for real, (path, _) in found.items()] + lost
     assert folder is not None
@@ -51,7 +51,7 @@ def plan(inputs: list[str], out: str | None, *, in_place: bool, recursive: bool)
     return [_inside(job, folder) if job.target != folder else job for job in jobs] + lost
 
 
-def _expand(text: str, recursive: bool, out: Path | None) -> Iterator[tuple[Path, Path]]:
+def expand(text: str, recursive: bool, out: Path | None) -> Iterator[tuple[Path, Path]]:
     """Files that one argument stands for, with the name each keeps below the output folder."""
     path = Path(text)
     if os.path.isdir(path):
@@ -75,7 +75,8 @@ def _expand(text: str, recursive: bool, out: Path | None) -> Iterator[tuple[Path
         yield path, Path(path.name)
 
 
-def _why_nothing(text: str, recursive: bool) -> str:
+def why_nothing(text: str, recursive: bool) -> str:
+    """Why an argument stands for no file."""
     if os.path.isdir(text):
         return "the folder holds no image files" + ("" if recursive else " (-r looks into its subfolders)")
     return "nothing matches the pattern" if glob.has_magic(text) else "no such file or folder"

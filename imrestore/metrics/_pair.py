@@ -105,7 +105,7 @@ def opened(
 
 
 def _aligned(array: Any) -> Any:
-    return array if getattr(array.flags, "aligned", True) else array.copy()
+    return array if _dispatch._aligned(array) else array.copy()
 
 
 def _without_nan(xp: Any, arrays: list[Any], mask: Any, policy: str) -> Any:

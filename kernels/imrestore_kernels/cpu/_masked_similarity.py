@@ -18,6 +18,7 @@ from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._rounding import round_to
 from imrestore_kernels.cpu._similarity import call_powers, powers
+from imrestore_kernels.cpu._similarity_rows import poisoned
 from imrestore_kernels.cpu._vector import allocator, data_address
 
 Array = np.ndarray[Any, Any]
@@ -142,8 +143,6 @@ def masked_means(
     src: Array, dst: Array, shape: tuple[int, ...], weights: Weights, mode: int, cval: float | int, where: Array, pad: bool
 ) -> None:
     """Weighted means of the samples that are there."""
-    from imrestore_kernels.cpu._similarity_rows import poisoned
-
     outer, depth, height, width, channels = shape
     there = where.reshape(shape) != 0
     values = src.reshape(shape).astype(np.float64)

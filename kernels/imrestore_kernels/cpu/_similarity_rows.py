@@ -14,6 +14,7 @@ from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._separable import separable_sum
 from imrestore_kernels.cpu._similarity_tile import Patch
 from imrestore_kernels.cpu._vector_text import lanes
+from imrestore_kernels.similarity import is_single
 
 Array = np.ndarray[Any, Any]
 
@@ -38,7 +39,7 @@ def as_volumes(shape: Sequence[int], reach: Sequence[int]) -> tuple[Volumes, tup
 
 def compute_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """float32 where its 24 bits are more than the image has."""
-    return np.dtype(np.float32 if dtype.itemsize <= 2 or dtype == np.float32 else np.float64)
+    return np.dtype(np.float32 if is_single(dtype) else np.float64)
 
 
 def means(

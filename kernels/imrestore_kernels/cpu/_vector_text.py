@@ -51,9 +51,6 @@ class Number:
     def __lt__(self, other: Number | int) -> str:
         return self._text.value(f"icmp slt i64 {self}, {other}")
 
-    def __ge__(self, other: Number | int) -> str:
-        return self._text.value(f"icmp sge i64 {self}, {other}")
-
     def equals(self, other: Number | int) -> str:
         return self._text.value(f"icmp eq i64 {self}, {other}")
 
@@ -201,11 +198,9 @@ class VectorText:
 
 def row_loop(text: VectorText, carried: Sequence[str], body: Callable[[Sequence[str], list[str]], list[str]]) -> None:
     """``body(offsets, values)`` for every `UNROLL` vectors of a row of ``%bytes``; it hands on values, at first ``carried``."""
-    begin, end, done = "row.loop", "row.more", "row.done"
-    text.add(f"  br label %{begin}.start")
-    text.add(f"{begin}.start:")
+    before, begin, done = text.block, "row.loop", "row.done"
     text.add(f"  br label %{begin}")
-    text.add(f"{begin}:")
+    text.label(begin)
     head = len(text.lines)
     x = text.name()
     names = [text.name() for _ in carried]
@@ -213,13 +208,11 @@ def row_loop(text: VectorText, carried: Sequence[str], body: Callable[[Sequence[
     values = body(offsets, list(names))
     after = text.value(f"add i64 {x}, {UNROLL * text.bytes}")
     more = text.value(f"icmp slt i64 {after}, %bytes")
-    text.add(f"  br i1 {more}, label %{end}, label %{done}")
-    text.add(f"{end}:")
-    text.add(f"  br label %{begin}")
-    text.add(f"{done}:")
-    phis = [f"  {x} = phi i64 [ 0, %{begin}.start ], [ {after}, %{end} ]"]
+    text.add(f"  br i1 {more}, label %{begin}, label %{done}")
+    text.label(done)
+    phis = [f"  {x} = phi i64 [ 0, %{before} ], [ {after}, %{begin} ]"]
     phis += [
-        f"  {n} = phi {text.vector} [ {c}, %{begin}.start ], [ {v}, %{end} ]"
+        f"  {n} = phi {text.vector} [ {c}, %{before} ], [ {v}, %{begin} ]"
         for n, c, v in zip(names, carried, values, strict=True)
     ]
     text.lines[head:head] = phis

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from imrestore_kernels.cpu._vector_text import VectorText
+from imrestore_kernels.similarity import smaller_box
 
 
 class Sums(NamedTuple):
@@ -26,15 +25,12 @@ class Sums(NamedTuple):
 
     @classmethod
     def of(cls, weights: Sequence[float]) -> tuple[Sums, float]:
-        """How these weights are summed, and the factor that is left out: boxes take two or three additions where weights take five
-        or seven multiplications."""
-        size = len(weights)
-        for first in range(1, size // 2 + 2):
-            shape = np.convolve(np.ones(first), np.ones(size + 1 - first))
-            if np.allclose(np.asarray(weights) * shape.sum(), shape, rtol=1e-12, atol=0):
-                boxes = tuple(n for n in (first, size + 1 - first) if n > 1)
-                return cls(boxes or (1,)), 1.0 / float(shape.sum())
-        return cls((size,), tuple(float(w) for w in weights)), 1.0
+        """How these weights are summed, and the factor that is left out."""
+        size, first = len(weights), smaller_box(weights)
+        if not first:
+            return cls((size,), tuple(float(w) for w in weights)), 1.0
+        second = size + 1 - first
+        return cls(tuple(n for n in (first, second) if n > 1) or (1,)), 1.0 / (first * second)
 
 
 class Window:

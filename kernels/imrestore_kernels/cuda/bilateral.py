@@ -15,12 +15,12 @@ from imrestore_kernels.cuda.similarity import (
     Picture,
     Tile,
     as_pictures,
-    is_single,
     launch_gather,
     padded,
     tile_defines,
     tile_of,
 )
+from imrestore_kernels.similarity import is_single
 
 #: Rows of a thread and warps of a block, best first.
 _SHAPES = ((4, 8), (4, 4), (4, 2), (2, 2))

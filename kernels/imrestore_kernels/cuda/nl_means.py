@@ -15,12 +15,12 @@ from imrestore_kernels.cuda.similarity import (
     Picture,
     Tile,
     as_pictures,
-    is_single,
     launch_gather,
     padded,
     tile_defines,
     tile_of,
 )
+from imrestore_kernels.similarity import is_single, smaller_box
 
 #: Longest side of a patch that is summed in registers.
 _TILE_SIZE = 15
@@ -59,7 +59,7 @@ def nl_means(
     if picture is None or tile is None:
         _gather(src, dst, float(sigma), float(h), patches, distances, mode, cval, where, pad_counts)
         return
-    boxes = [_box(g) for g in (patch_y, patch_x)]
+    boxes = [smaller_box(g) for g in (patch_y, patch_x)]
     defines = {
         **tile_defines(src.dtype, picture.channels, tile),
         "SIZE_Y": len(patch_y),
@@ -74,16 +74,6 @@ def nl_means(
     width = (32 - _lanes(len(patch_x), tile.columns)) * tile.columns
     blocks = grid(-(-picture.width // width), -(-picture.height // (tile.warps * tile.rows)), picture.outer)
     launch("nl_means", "nl_means_tile", blocks, (32 * tile.warps, 1, 1), args, defines, tile.shared_bytes)
-
-
-def _box(weights: np.ndarray[Any, Any]) -> int:
-    """The smaller one of two boxes whose convolution the weights are, up to a factor; 0 if they are none."""
-    size = len(weights)
-    for first in range(1, (size + 1) // 2 + 1):
-        shape = np.convolve(np.ones(first), np.ones(size + 1 - first))
-        if np.allclose(weights * shape.sum(), shape, rtol=1e-12, atol=0):
-            return first
-    return 0
 
 
 def _lanes(size: int, columns: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from imrestore_kernels.cuda._launch import SHARED_WITHOUT_OPT_IN, grid, launch
 from imrestore_kernels.cuda.separable import C_TYPES, THREADS, bits_of, where_or_source
+from imrestore_kernels.similarity import is_single
 
 #: Axes of the gather kernels; arrays of fewer get axes of one sample.
 VOLUME_AXES = 3
@@ -19,11 +20,6 @@ _CHUNK = 4
 
 #: More channels than this never fit a tile.
 _TILE_CHANNELS = 8
-
-
-def is_single(dtype: np.dtype[Any]) -> bool:
-    """Whether float32 holds every value: such images are compared in it, all others in float64."""
-    return dtype.itemsize <= 2 or dtype == np.float32
 
 
 class Picture(NamedTuple):
