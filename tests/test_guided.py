@@ -87,6 +87,28 @@ def test_variances_on_a_pedestal() -> None:
     np.testing.assert_allclose(itself, imrestore.guided(detail.astype(np.float64), radius=4, eps=0.05), atol=2e-6)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_a_colour_guide_of_few_bits_on_a_pedestal(dtype: str) -> None:
+    """Differences of squares in float64 do less than rounding the samples to float32: as good as moments joined in float64."""
+    step = 1 if dtype[0] == "u" else 1 / 8
+    guide = (GUIDE / 20 // step * step + {"uint8": 200, "uint16": 60000, "float32": 3000}[dtype]).astype(dtype)
+    image = (IMAGE / 20 + 100).astype(np.float32)
+    for eps in (1e-3, 1.0):
+        fast = imrestore.guided(image, guide, 4, eps=eps, channel_axis=-1)
+        exact = imrestore.guided(image.astype(np.float64), guide, 4, eps=eps, channel_axis=-1)
+        np.testing.assert_allclose(fast, exact, rtol=1.5 * 2.0**-24)
+
+
+def test_a_flat_colour_guide_leaves_the_means() -> None:
+    """What is left of a variance of 0 is rounding, and no eps makes it count."""
+    image = RNG.normal(0, 1, (30, 40)).astype(np.float32)
+    guide = np.full((30, 40, 3), 7777.7, np.float32)
+    for eps in (1e-30, 1e-3):
+        flat = imrestore.guided(image, guide, 3, eps=eps, channel_axis=-1)
+        means = imrestore.mean(imrestore.mean(image.astype(np.float64), 7), 7)
+        np.testing.assert_allclose(flat[6:-6, 6:-6], means[6:-6, 6:-6], atol=1e-6)
+
+
 def test_grey_as_colours_is_grey() -> None:
     """Three equal channels have a covariance without an inverse but for eps."""
     three = np.repeat(GUIDE[..., :1], 3, axis=-1)

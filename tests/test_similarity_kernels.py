@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from imrestore_kernels.cpu import _bands, _similarity_rows, _similarity_tile, _vector_text
+from imrestore_kernels.cpu import _bands, _row_text, _similarity_rows, _similarity_tile, _vector_text
 from imrestore_kernels.cpu._similarity import powers
 from imrestore_kernels.cpu._vector_text import UNROLL, lanes
 from imrestore_kernels.cpu._window_sums import Sums, Window
@@ -116,8 +116,8 @@ def test_the_width_of_registers_leaves_no_trace(register_bytes: int, monkeypatch
 
     images = (image, image.astype(np.float64))
     here = [both(image) for image in images]
-    made = (_bands.similarity_kernel, _similarity_tile.program)
-    for module in (_vector_text, _bands, _similarity_rows, _similarity_tile):
+    made = (_bands.similarity_kernel, _similarity_tile.program, _row_text.row_functions)
+    for module in (_vector_text, _bands, _row_text, _similarity_rows, _similarity_tile):
         monkeypatch.setattr(module, "lanes", lambda compute: register_bytes // compute.itemsize)
     for cached in made:
         cached.cache_clear()

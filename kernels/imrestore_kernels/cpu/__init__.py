@@ -18,6 +18,7 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     from imrestore_kernels.cpu._masked_similarity import masked_kernel
     from imrestore_kernels.cpu._rank_bitset import bitset_kernel
     from imrestore_kernels.cpu._rank_histogram import histogram_kernel
+    from imrestore_kernels.cpu._row_text import row_functions
     from imrestore_kernels.cpu._similarity_rows import compute_type
     from imrestore_kernels.cpu._similarity_tile import Patch, program
     from imrestore_kernels.cpu._window_sums import Sums
@@ -39,8 +40,9 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
         wide = (1, 64, 1024, 1)  # narrow images have a driver of their own
         jobs += [(f"median {k}x{k} {dtype}, wide", partial(median.plan, wide, dtype, (k, k), k * k // 2, 0, 0)) for k in (3, 5)]
         jobs.append((f"selection {dtype}", partial(_rank_select.select_kernel, dtype)))
-        jobs.append((f"similarities {dtype}", partial(similarity_kernel, dtype, compute_type(dtype))))
+        jobs.append((f"rows of {dtype}", partial(row_functions, dtype, compute_type(dtype), True)))
     seven, one = Sums((3, 5)), Sums((1,))  # the default patch, and that of the bilateral filter
+    jobs += [(f"similarities {c}", partial(similarity_kernel, np.dtype(c))) for c in ("float32", "float64")]
     for compute, channels in ((c, n) for c in map(np.dtype, ("float32", "float64")) for n in (1, 3)):
         jobs.append((f"patches 7x7 {compute}, {channels} channels", partial(program, Patch(1, seven, seven, channels), compute)))
         jobs.append((f"patches 1x1 {compute}, {channels} channels", partial(program, Patch(1, one, one, channels), compute)))

@@ -7,191 +7,223 @@ columns beyond its ends with it, so that lanes never have to know of one another
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
-from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.cpu._jit import compile_rows, inline
-from imrestore_kernels.cpu._planes import inside_index
-from imrestore_kernels.cpu._similarity_tile import Patch, Tile, call_finish, call_means, program
-from imrestore_kernels.cpu._vector import allocator, data_address, nearest, new_numbers, smaller
-from imrestore_kernels.cpu._vector_text import UNROLL, lanes
-
-Array = np.ndarray[Any, Any]
+from imrestore_kernels.cpu._row_text import row_functions
+from imrestore_kernels.cpu._similarity_tile import Patch, Tile, program
+from imrestore_kernels.cpu._text_kernel import (
+    ALLOCATE,
+    LINE,
+    RELEASE,
+    TextKernel,
+    begin_rows,
+    end_rows,
+    function_at,
+    memory_of,
+    whole_numbers,
+)
+from imrestore_kernels.cpu._vector_text import UNROLL, Number, VectorText, lanes
 
 #: Largest tiles: high and wide enough that the margins of the shifts, which are computed twice, stay small, and small enough for
 #: the second-level cache (512x512 float32, 7x7 patches in 21x21: 64 columns a band 56 ms, 32 columns 60 ms, 21 columns 71 ms).
 TILE_ROWS = 64
 BAND = 64
-_ALIGNED = 64
 
 
 class Numbers(NamedTuple):
-    """What the kernel gets as whole numbers, in this order, after those of a `Tile`. Sizes of memory are in elements."""
+    """What the kernel gets as whole numbers, in this order, after those of a `Tile`. Sizes are in bytes."""
 
     depth: int
     height: int
     width: int
     channels: int
     together: int  # channels whose means lie side by side
-    rows: int  # of a tile
+    item: int  # of a pixel's channel
+    tiles: int  # beside each other
+    rows: int  # of a tile, at most
     before_z: int  # samples of a tile before its first own one
     before_y: int
     before_x: int
     layers: int  # planes of a tile, without channels
     margin: int  # rows of a tile beside its own
-    columns: int  # columns of a tile that are loaded
-    pitch: int
-    plane: int
-    mean_pitch: int
-    scratch: int
+    columns: int  # columns of a band that are loaded
+    tile_bytes: int
+    sum_bytes: int
+    scratch_bytes: int
+    line: int  # where results of a row begin in the scratch memory
     means: int  # addresses, as in `_similarity_tile.Program`
     finish: int
+    load: int  # and in `_row_text.Rows`
+    store: int
+    allocate: int
+    release: int
 
 
-def numbers(spatial: tuple[int, int, int], patch: Patch, reach: tuple[int, int, int], compute: np.dtype[Any]) -> Array:
-    """`Tile` and `Numbers` of an image of (depth, height, width)."""
+#: Axes of the arguments before the row numbers: src, dst, `Tile` and `Numbers`, spatial falls, weights of planes, border tables of
+#: columns, rows and planes, and four numbers: the constant times the scale, the scale, k, and one over the scale.
+ARGUMENTS = (2, 2, 1, 1, 1, 1, 1, 1, 1)
+
+
+def numbers(
+    spatial: tuple[int, int, int], patch: Patch, reach: tuple[int, int, int], dtype: np.dtype[Any], compute: np.dtype[Any]
+) -> tuple[Tile, Numbers]:
+    """Of an image of (depth, height, width)."""
     _, height, width = spatial
     sizes = (patch.depth, patch.down.size, patch.along.size)
     count, channels = lanes(compute), patch.channels
+    vector = count * compute.itemsize
     tiles = -(-width // (count * BAND))
     band = -(-width // (count * tiles))
     rows, margin = min(TILE_ROWS, height), 2 * reach[1] + patch.down.size - 1
     columns = band + 2 * reach[2] + patch.along.size - 1
-    pitch = (columns + UNROLL) * count
+    pitch = (columns + UNROLL) * vector
     plane = (rows + margin) * pitch
-    mean_pitch = (band + 2 * reach[2] + 2 * UNROLL) // UNROLL * UNROLL * (patch.together + 1) * count
-    size = compute.itemsize
-    tile = Tile(*reach, band, pitch * size, plane * size, mean_pitch * size)
+    mean_pitch = (band + 2 * reach[2] + 2 * UNROLL) // UNROLL * UNROLL * (patch.together + 1) * vector
     before_z, before_y, before_x = (r + s // 2 for r, s in zip(reach, sizes, strict=True))
-    scratch = (2 * patch.ring_rows + 3 + channels) * pitch
+    line = _whole((2 * patch.ring_rows + 3) * pitch)
     layers = 2 * reach[0] + patch.depth
-    made = program(patch, compute)
-    rest = Numbers(
-        *spatial, channels, patch.together, rows, before_z, before_y, before_x, layers, margin, columns, pitch, plane, mean_pitch,
-        scratch, made.means, made.finish,
+    made, rows_of = program(patch, compute), row_functions(dtype, compute, spread=True)
+    return Tile(*reach, band, pitch, plane, mean_pitch), Numbers(
+        *spatial, channels, patch.together, dtype.itemsize, tiles, rows, before_z, before_y, before_x, layers, margin, columns,
+        _whole(layers * channels * plane), _whole(channels // patch.together * (rows + 1) * mean_pitch),
+        line + _whole(channels * pitch), line, made.means, made.finish, rows_of.load, rows_of.store, ALLOCATE, RELEASE,
     )  # fmt: skip
-    return np.array((*tile, *rest), np.int64)
+
+
+def _whole(size: int) -> int:
+    """Bytes of whole cache lines."""
+    return -(-size // LINE) * LINE
 
 
 @cache
-def similarity_kernel(dtype: np.dtype[Any], compute: np.dtype[Any]) -> Any:
-    """Kernel over rows of images of ``dtype``, computed in ``compute``."""
-    count = lanes(compute)
-    size = compute.itemsize
-    number = compute.type
-    new_row = allocator(compute)
-    zero = number(0)
-    to_pixel, integers = dtype.type, dtype.kind != "f"
-    lowest, highest = (np.iinfo(dtype).min, np.iinfo(dtype).max) if integers else (0, 0)
-    low, high = float(lowest), float(highest)  # of 64 bits the next power of two
-    own = len(Tile._fields)
+def similarity_kernel(compute: np.dtype[Any]) -> TextKernel:
+    """Kernel over rows of images that are computed in ``compute``."""
+    return TextKernel(f"similarity_rows_{compute}_{lanes(compute)}", lambda: _text(compute), ARGUMENTS)
 
-    @inline
-    def load_row(
-        src: Any, row: int, inside: bool, channels: int, columns: Any, n: int, lane: int, tile: Any, at: int, scale: Any,
-        outside: Any,
-    ) -> None:  # fmt: skip
-        """One channel of a row of one band; row -1 is outside the image. ``inside``: all its columns are neighbours."""
-        if row < 0:
-            for i in range(n):
-                tile[at + i * count] = outside
-        elif inside:
-            first = columns[lane * n]
-            for i in range(n):
-                tile[at + i * count] = number(src[row, first + i * channels]) * scale
-        else:
-            for i in range(n):
-                j = columns[lane * n + i]
-                tile[at + i * count] = outside if j < 0 else number(src[row, j]) * scale
 
-    @inline
-    def store_row(dst: Any, row: int, first: int, step: int, n: int, line: Any, at: int) -> None:
-        """Results of one band and channel."""
-        for i in range(n):
-            value = line[at + i * count]
-            if integers:
-                rounded = nearest(value)
-                pixel = to_pixel(lowest) if rounded <= low else to_pixel(highest)
-                if low < rounded < high:
-                    pixel = to_pixel(rounded)
-                dst[row, first + i * step] = pixel
-            else:
-                dst[row, first + i * step] = to_pixel(value)
+def _text(compute: np.dtype[Any]) -> str:
+    program = _Program(VectorText(compute))
+    program.load()
+    program.store()
+    program.rows()
+    return program.text.whole()
 
-    def rows(
-        src: Any, dst: Any, table: Any, spatial: Any, patch_weights: Any, k: Any, scale: Any, unscale: Any, cval: Any, mode: int,
-        row_start: int, row_stop: int,
-    ) -> None:  # fmt: skip
-        reach_x, band = table[2], table[3]
-        depth, height, width, channels, together = table[own], table[own + 1], table[own + 2], table[own + 3], table[own + 4]
-        most, before_z, before_y, before_x = table[own + 5], table[own + 6], table[own + 7], table[own + 8]
-        layers, margin, n, pitch = table[own + 9], table[own + 10], table[own + 11], table[own + 12]
-        plane, mean_pitch = table[own + 13], table[own + 14]
-        mean_room = channels // together * (most + 1) * mean_pitch + _ALIGNED
-        tile, part, total = new_row(layers * channels * plane + _ALIGNED), new_row(mean_room), new_row(mean_room)
-        scratch, constants = new_row(table[own + 15] + _ALIGNED), new_row(4)
-        columns = new_numbers(count * n)
-        tile_at, part_at = -data_address(tile) % 64 // size, -data_address(part) % 64 // size
-        total_at, scratch_at = -data_address(total) % 64 // size, -data_address(scratch) % 64 // size
-        tile_0, total_0 = data_address(tile) + tile_at * size, data_address(total) + total_at * size
-        part_0, scratch_0 = data_address(part) + part_at * size, data_address(scratch) + scratch_at * size
-        room = band + band % UNROLL
-        line_at = scratch_at + table[own + 15] - channels * room * count  # results of a row
-        outside = number(cval) * scale
-        for i in range(len(tile)):  # vectors beyond the last column are computed with, too
-            tile[i] = zero
-        row = row_start
-        while row < row_stop:
-            y0, z0, volume = row % height, row // height % depth, row // (height * depth)
-            here = smaller(smaller(height - y0, row_stop - row), most)
-            for x0 in range(0, width, count * band):
-                for lane in range(count):
-                    for i in range(n):
-                        columns[lane * n + i] = inside_index(x0 + lane * band - before_x + i, width, mode) * channels
-                for c in range(channels):
-                    for lane in range(count):
-                        first, last = columns[lane * n], columns[lane * n + n - 1]
-                        inside = first >= 0 and last - first == (n - 1) * channels
-                        for layer in range(layers):
-                            z = inside_index(z0 - before_z + layer, depth, mode)
-                            for r in range(here + margin):
-                                y = inside_index(y0 - before_y + r, height, mode)
-                                source = -1 if y < 0 or z < 0 else (volume * depth + z) * height + y
-                                at = tile_at + (layer * channels + c) * plane + r * pitch + lane
-                                load_row(src, source, inside, channels, columns, n, lane, tile, at, scale, outside)
-                    for i in range(count * n):  # the next channel of each pixel
-                        columns[i] += 1 if columns[i] >= 0 else 0
-                constants[0] = k
-                call_means(
-                    table[own + 16], data_address(table), here, tile_0, part_0, total_0, scratch_0, data_address(patch_weights),
-                    data_address(spatial), data_address(constants),
-                )  # fmt: skip
-                constants[0] = unscale
-                centre = tile_0 + (before_z * channels * plane + before_y * pitch + before_x * count) * size
-                for r in range(here):
-                    for c in range(0, channels, together):
-                        sums = total_0 + ((c // together * (here + 1) + r) * mean_pitch + reach_x * (together + 1) * count) * size
-                        line = scratch_0 + (line_at - scratch_at + c * room * count) * size
-                        own_samples = centre + (c * plane + r * pitch) * size
-                        call_finish(table[own + 17], own_samples, sums, plane * size, line, data_address(constants), room)
-                    for c in range(channels):
-                        for lane in range(count):
-                            first = x0 + lane * band
-                            found, at = smaller(band, width - first), line_at + c * room * count + lane
-                            store_row(dst, row + r, first * channels + c, channels, found, scratch, at)
-            row += here
-        # Numba frees an array after its last use; of these only the addresses were used.
-        tile[0] = part[0] = total[0] = scratch[0] = constants[0] = zero
 
-    value, image = from_dtype(compute), from_dtype(dtype)
-    vector = types.Array(value, 1, "C", readonly=True)
-    real = types.Array(types.float64, 1, "C", readonly=True)
-    name = f"similarity_rows_{dtype}_{compute}_{count}"
-    return compile_rows(
-        rows, name, types.Array(image, 2, "C", readonly=True), image[:, ::1], types.Array(types.int64, 1, "C", readonly=True),
-        real, vector, value, value, value, image, types.intp, types.intp, types.intp,
-    )  # fmt: skip
+class _Program:
+    def __init__(self, text: VectorText) -> None:
+        self.text = text
+        self.size = text.bytes // text.lanes
+
+    def _begin(self, name: str, pointers: Sequence[str], numbers: Sequence[str]) -> tuple[Any, list[Number]]:
+        """A function of some pointers, the first of which is that of `Tile` and `Numbers`, and of some numbers."""
+        text = self.text
+        text.function(name, [*(f"ptr %{pointer}" for pointer in ("table", *pointers)), *(f"i64 %{number}" for number in numbers)])
+        return self._table("%table"), [Number(text, f"%{number}") for number in numbers]
+
+    def _table(self, pointer: str) -> Any:
+        """Numbers in the text by the names of the fields of `Tile` and `Numbers`."""
+        names = Tile._fields + Numbers._fields
+        return SimpleNamespace(**dict(zip(names, whole_numbers(self.text, pointer, len(names)), strict=True)))
+
+    def load(self) -> None:
+        """``load(table, src, columns, ys, zs, reals, tile, image, z, y, x, here)``: samples of a tile of ``here`` rows.
+
+        ``image`` is the number of the volume; y and z are rows and planes of it, x is a column.
+        """
+        text = self.text
+        pointers = ("src", "columns", "ys", "zs", "reals", "tile")
+        given, (image, z, y, x, here) = self._begin("load", pointers, ("image", "z", "y", "x", "here"))
+        n, function = given.columns, function_at(text, given.load)
+        with text.loop(0, text.lanes) as lane:
+            left = x + lane * given.band
+            columns = text.where("%columns", left * 8)
+            first, last = (_clamped(text, edge, n) for edge in (-left + given.before_x, -left + given.before_x + given.width))
+            with text.loop(0, given.layers) as layer, text.loop(0, here + given.margin) as r:
+                plane = text.number(f"load i64, ptr {text.where('%zs', (z + layer) * 8)}")
+                row = text.number(f"load i64, ptr {text.where('%ys', (y + r) * 8)}")
+                outside = text.value(f"or i1 {plane < 0}, {row < 0}")
+                line = ((image * given.depth + plane) * given.height + row) * given.width * given.channels
+                with text.loop(0, given.channels) as c:
+                    source = text.where("%src", (line + c) * given.item)
+                    source = text.value(f"select i1 {outside}, ptr null, ptr {source}")
+                    to = text.where("%tile", (layer * given.channels + c) * given.plane + r * given.pitch + lane * self.size)
+                    text.add(
+                        f"  call void {function}(ptr {source}, i64 {given.channels * given.item}, ptr {columns}, i64 {first}, "
+                        f"i64 {last}, i64 {n}, ptr {to}, ptr %reals)"
+                    )
+        text.add("  ret void\n}")
+
+    def store(self) -> None:
+        """``store(table, tile, total, line, reals, dst, row, x, here)``: means of a tile, to row ``row`` of the result and on."""
+        text, size = self.text, self.size
+        pointers = ("tile", "total", "line", "reals", "dst")
+        given, (row, x, here) = self._begin("store", pointers, ("row", "x", "here"))
+        function, finish = function_at(text, given.store), function_at(text, given.finish)
+        channels, together, vector = given.channels, given.together, text.bytes
+        room = (given.band + (UNROLL - 1)) // UNROLL * UNROLL  # vectors of a channel of a line
+        ahead = given.plane * channels * given.before_z + given.pitch * given.before_y + given.before_x * vector
+        centre = text.where("%tile", ahead)
+        unscale = text.at("%reals", 3 * size)
+        with text.loop(0, here) as r:
+            with text.loop(0, channels // together) as group:
+                c = group * together
+                sums = (group * (here + 1) + r) * given.mean_pitch + given.reach_x * (together + 1) * vector
+                samples, means = text.where(centre, c * given.plane + r * given.pitch), text.where("%total", sums)
+                line = text.where("%line", c * room * vector)
+                ends = f"ptr {samples}, ptr {means}, i64 {given.plane}, ptr {line}, ptr {unscale}, i64 {room}"
+                text.add(f"  call void {finish}({ends})")
+            with text.loop(0, channels) as c, text.loop(0, text.lanes) as lane:
+                first = x + lane * given.band
+                found = given.width - first
+                found = text.choose(found < given.band, found, given.band)
+                values = text.where("%line", c * room * vector + lane * size)
+                target = text.where("%dst", (((row + r) * given.width + first) * channels + c) * given.item)
+                text.add(f"  call void {function}(ptr {values}, i64 {found}, ptr {target}, i64 {channels * given.item})")
+        text.add("  ret void\n}")
+
+    def rows(self) -> None:
+        """The kernel."""
+        text = self.text
+        src, dst, table, spatial, weights, columns, ys, zs, reals = begin_rows(text, ARGUMENTS)
+        given = self._table(table)
+        start, stop = Number(text, "%start"), Number(text, "%stop")
+        # Samples, two kinds of sums, scratch and line, and what `means` writes down, one behind the other.
+        memory = memory_of(text, given.allocate, given.tile_bytes + given.sum_bytes * 2 + given.scratch_bytes + LINE)
+        part = text.where(memory, given.tile_bytes)
+        total = text.where(part, given.sum_bytes)
+        constants = text.where(total, given.sum_bytes)
+        scratch = text.at(constants, LINE)
+        line = text.where(scratch, given.line)
+        with text.loop(0, given.tile_bytes // text.bytes) as i:  # vectors beyond the last column are computed with, too
+            text.store("zeroinitializer", memory, str(i * text.bytes))
+        k = text.value(f"load {text.scalar}, ptr {text.at(reals, 2 * self.size)}")
+        text.add(f"  store {text.scalar} {k}, ptr {constants}")
+        with text.loop(start // given.height, (stop - 1) // given.height + 1) as plane:
+            top = plane * given.height
+            image, z = plane // given.depth, plane % given.depth
+            first = text.choose(top < start, start - top, 0)
+            last = text.choose(stop < top + given.height, stop - top, given.height)
+            with text.loop(0, (last - first + given.rows - 1) // given.rows) as i:
+                y = first + i * given.rows
+                here = text.choose(last - y < given.rows, last - y, given.rows)
+                with text.loop(0, given.tiles) as j:
+                    x = j * given.band * text.lanes
+                    samples = f"ptr {memory}"
+                    borders = (f"ptr {columns}", f"ptr {ys}", f"ptr {zs}")
+                    text.call("load", f"ptr {table}", f"ptr {src}", *borders, f"ptr {reals}", samples, image, z, y, x, here)
+                    means = f"ptr {table}, i64 {here}, {samples}, ptr {part}, ptr {total}, ptr {scratch}, ptr {weights}"
+                    text.add(f"  call void {function_at(text, given.means)}({means}, ptr {spatial}, ptr {constants})")
+                    ends = (f"ptr {table}", samples, f"ptr {total}", f"ptr {line}", f"ptr {reals}", f"ptr {dst}")
+                    text.call("store", *ends, top + y, x, here)
+        end_rows(text, given.release)
+
+
+def _clamped(text: VectorText, value: Number, most: Number) -> Number:
+    """A number of 0 .. most."""
+    value = text.choose(value < 0, 0, value)
+    return text.choose(value < most, value, most)

@@ -275,10 +275,19 @@ class NativeKernel(NamedTuple):
         self.layout.pack_into(buffer, offset, *slots)
 
 
+#: Slots of an array before its address.
+BEFORE_ADDRESS = 4
+
+
+def array_slots(axes: int) -> int:
+    """Slots that an array takes."""
+    return BEFORE_ADDRESS + 1 + 2 * axes
+
+
 def _slots(kind: Any) -> tuple[str, list[str]]:
     """Format of an argument for `struct`, and the LLVM types of the parameters it becomes."""
     if isinstance(kind, types.Array):
-        return "q" * (5 + 2 * kind.ndim), ["ptr", "ptr", "i64", "i64", "ptr"] + ["i64"] * (2 * kind.ndim)
+        return "q" * array_slots(kind.ndim), ["ptr", "ptr", "i64", "i64", "ptr"] + ["i64"] * (2 * kind.ndim)
     if isinstance(kind, types.Boolean):
         return "?7x", ["i8"]
     if isinstance(kind, types.Integer):

@@ -1,346 +1,227 @@
 """Guided filter over planes in one pass: moments of windows, coefficients and their means travel down the rows together.
 
-A source row is reduced along its own direction first, by joining 1, 2, 4, 8 .. neighbours; sets of 1, 2, 4 .. rows are kept in
-rings, and the window is a join of one of each power of two in its height. The coefficients of that row of windows go through
-the same steps a second time, as plain sums. Nothing is ever subtracted, so nothing drifts and a NaN stays inside its windows;
-and the order of all sums depends on the window alone, so strips and blocks give the same bits.
+A source row is reduced along its own direction first; the windows then are joined down the rows, from rings of rows of pieces
+(`_guided_windows`). The coefficients of that row of windows go through the same steps a second time, as plain sums.
+
+Down the rows a vector of windows takes all steps at once, in registers, and finds the numbers of a set side by side: the 13 of a
+colour guide as rows of their own, joined row by row, took 15.0 ms of one thread for 512x512 float32 and radius 8, so 11.9.
 """
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
-import numpy as np
-from numba import types
-from numba.np.numpy_support import from_dtype
+from imrestore_kernels.cpu._guided_windows import Along, Down, Pieces
+from imrestore_kernels.cpu._moments import Coefficients, Moments, MomentSets, ProductSums, applied, solved
+from imrestore_kernels.cpu._text_kernel import LINE, TextKernel, begin_rows, end_rows, function_at, memory_of, whole_numbers
+from imrestore_kernels.cpu._vector_text import Number, VectorText, lanes
 
-from imrestore_kernels.cpu._jit import compile_rows, inline
-from imrestore_kernels.cpu._moments import LANES, Moments, add_rows, apply_rows, join_three, join_two, solve_rows
-from imrestore_kernels.cpu._planes import inside_index
-from imrestore_kernels.cpu._vector import allocator, copy_bytes, data_address, larger, new_numbers, smaller
-
-#: Columns of the result made at once: the rings of a window of 33 rows then stay in a second-level cache of a megabyte.
+#: Columns of the result made at once (512x512 float32, colour guide, two threads: 128, 192 and 256 are alike, 64 and 512 take
+#: 1.2 times as long).
 TILE = 256
 
 
-@lru_cache(maxsize=64)
-def guided_kernel(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], moments: Moments) -> Any:
+class Field(enum.IntEnum):
+    """Whole numbers that the kernel reads, by their place. Steps are in bytes."""
+
+    ROWS = 0  # of all images
+    HEIGHT = 1  # rows of an image
+    WIDTH = 2
+    TILE = 3  # columns
+    SRC_ROW = 4  # from row to row
+    SRC_STEP = 5  # from pixel to pixel
+    SRC_AT = 6  # of the channel in a pixel
+    SRC_ITEM = 7
+    GUIDE_ROW = 8
+    GUIDE_STEP = 9
+    GUIDE_ITEM = 10
+    LOAD = 11  # addresses of functions, as in `_row_text.Rows`
+    LOAD_GUIDE = 12
+    STORE = 13
+    ALLOCATE = 14
+    RELEASE = 15
+
+
+#: Axes of the arguments before the row numbers: src, dst, guide, columns and rows with their borders, numbers, reals. A border
+#: index of -1 is the constant; reals are the constants of guide and image, and eps times the samples of a window.
+ARGUMENTS = (2, 2, 2, 1, 1, 1, 1)
+
+
+def widest_tile(radius_x: int) -> int:
+    return max(TILE, 4 * radius_x)
+
+
+@lru_cache(maxsize=256)
+def guided_kernel(moments: Moments, size_y: int, size_x: int) -> TextKernel:
     """Row kernel for one channel of the image and a guide, or for a guide that filters itself."""
-    separate, channels, outputs, size = moments.separate, moments.channels, moments.outputs, moments.size
-    sets, solved = moments.rows, moments.coefficients
-    whole = dtype.kind != "f"
-    join_leaves, join = join_two(moments, leaves=True), join_two(moments)
-    join_three_leaves, join_leaf = join_three(moments, (True, True, True)), join_three(moments, (False, False, True))
-    add, add_three = add_rows(moments, 2), add_rows(moments, 3)
-    solve, solve_three = solve_rows(moments, 1), solve_rows(moments, 3)
-    apply, apply_three = apply_rows(moments, whole, 1), apply_rows(moments, whole, 3)
-    # Pivots are inverted: a smaller one would overflow, and make NaN of windows without any variance.
-    least_ridge = 1e-300 if moments.real == "f8" else 1e-30
-    new_values = allocator(np.dtype(moments.real))
-    low, high = (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)) if whole else (0.0, 0.0)
-
-    def guided_rows(
-        src: Any, dst: Any, guide: Any, height: int, inner: int, channel: int, guide_inner: int, radius_y: int, radius_x: int,
-        eps: float, mode: int, cval: float, guide_cval: float, start: int, stop: int,
-    ) -> None:  # fmt: skip
-        width = src.shape[1] // inner
-        size_y, size_x = 2 * radius_y + 1, 2 * radius_x + 1
-        widest = larger(TILE, 4 * radius_x)
-        tile = (width + (width + widest - 1) // widest - 1) // ((width + widest - 1) // widest)
-        values = tile + 4 * radius_x + 2 * LANES  # of a row: whole cache lines, and an odd number of them
-        values += -values % (64 // size)
-        values += (1 - values // (64 // size) % 2) * (64 // size)
-        pitch = values * size
-        slots = size_y + larger(_levels(size_y) - 1, 0)  # sets in all rings, see `_place`
-        rows_along = _levels(size_x) + 1
-        kept = (sets + solved) * (rows_along + slots + 1) + channels + outputs
-        memory = new_values(kept * values + 64 // size)
-        base = -data_address(memory) // size % (64 // size)
-        samples = data_address(memory) + base * size  # level 0 along the row: a sample is a set without deviations
-        memory[base : base + sets * values] = 0.0
-        window = samples + sets * rows_along * pitch
-        rings = window + sets * pitch
-        fitted = rings + sets * slots * pitch
-        total = fitted + solved * rows_along * pitch
-        fitted_rings = total + solved * pitch
-        centre = fitted_rings + solved * slots * pitch
-        result = centre + channels * pitch
-        centre_at = base + (centre - samples) // size
-        result_at = base + (result - samples) // size
-        newest, fitted_newest = new_numbers(_levels(size_y) + 1), new_numbers(_levels(size_y) + 1)
-        columns = new_numbers(tile + 4 * radius_x)
-        count = float(size_y) * float(size_x)
-        ridge = count * eps
-        ridge = least_ridge if ridge < least_ridge else ridge
-        for x in range(0, width, tile):
-            n = smaller(tile, width - x)
-            wide, widest_row, left = n + 2 * radius_x, n + 4 * radius_x, x - 2 * radius_x
-            for i in range(widest_row):
-                columns[i] = inside_index(left + i, width, mode)
-            y = start
-            while y < stop:
-                image = y // height * height
-                last = smaller(stop, image + height)
-                newest[:] = 0
-                fitted_newest[:] = 0
-                for row in range(y - image - 2 * radius_y, last - image + 2 * radius_y):
-                    entered = row - (y - image - 2 * radius_y) + 1
-                    inside = inside_index(row, height, mode)
-                    at = image + inside if inside >= 0 else -1
-                    for c in range(channels):
-                        if separate:
-                            _load(guide, at, guide_inner, c, columns, left, widest_row, memory, base + c * values, guide_cval)
-                        else:
-                            _load(src, at, inner, c, columns, left, widest_row, memory, base + c * values, cval)
-                    if separate:
-                        _load(src, at, inner, channel, columns, left, widest_row, memory, base + channels * values, cval)
-                    _advance(newest, size_y)
-                    _moments_along(wide, pitch, rings + newest[0] * sets * pitch, samples, size_x)
-                    _moments_down(wide, pitch, rings, newest, size_y, 1.0 / size_x)
-                    if entered < size_y:
-                        continue
-                    _fit_window(wide, pitch, fitted, window, rings, newest, size_y, 1.0 / size_x, 1.0 / count, ridge)
-                    _advance(fitted_newest, size_y)
-                    _sums_along(n, pitch, fitted_rings + fitted_newest[0] * solved * pitch, fitted, size_x)
-                    _sums_down(n, pitch, fitted_rings, fitted_newest, size_y)
-                    if entered < 2 * size_y - 1:
-                        continue
-                    out = image + row - 2 * radius_y
-                    for c in range(channels):
-                        if separate:
-                            _load(guide, out, guide_inner, c, columns, x, n, memory, centre_at + c * values, 0.0)
-                        else:
-                            _load(src, out, inner, c, columns, x, n, memory, centre_at + c * values, 0.0)
-                    _apply_window(n, pitch, result, centre, total, fitted_rings, fitted_newest, size_y, 1.0 / count)
-                    for o in range(outputs):
-                        _store(dst, out, inner, channel + o, x, n, memory, result_at + o * values)
-                y = last
-        # Addresses of this array were used above; naming it here keeps it alive until now.
-        newest[0] = memory.size
-
-    # A window of more than one sample is two halves of its largest power of two, then a piece for each smaller power in its size.
-    # The last three of these are joined at once; `join` puts together what comes before them.
-
-    @inline
-    def _moments_along(n: int, pitch: int, out: int, samples: int, window: int) -> int:
-        """Sets of ``window`` neighbours of a row."""
-        if window == 1:
-            copy_bytes(out, samples, sets * pitch)
-            return 0
-        level = sets * pitch
-        half, below = 1, samples
-        while 4 * half <= window:
-            reach = n + window - 2 * half
-            if half == 1:
-                join_leaves(reach, pitch, below + level, below, below + half * size, 1.0, 0.5)
-            else:
-                join(reach, pitch, below + level, below, below + half * size, 1.0, 0.5 / half)
-            below += level
-            half *= 2
-        second, done = below + half * size, 2 * half
-        share = 0.5 / half
-        if half == 1:
-            join_three_leaves(n, pitch, out, below, second, samples + 2 * size, 1.0, share, 2.0, _beta(2, 1))
-            return 0
-        joined, alpha = below, 1.0
-        power = half
-        while power > 1:
-            if window & power:
-                join(n, pitch, out, joined, second, alpha, share)
-                joined, second = out, samples + _levels(power) * level + done * size
-                alpha, share = float(done) / power, _beta(done, power)
-                done += power
-            power >>= 1
-        join_leaf(n, pitch, out, joined, second, samples + done * size, alpha, share, float(done), _beta(done, 1))
-        return 0
-
-    @inline
-    def _moments_down(n: int, pitch: int, rings: int, newest: Any, window: int, share: float) -> int:
-        """The newest set of every ring from the two that it joins."""
-        for j in range(_levels(window) - 1):
-            a, b = _place(newest, window, j, 1 << j), _place(newest, window, j, 0)
-            out = _place(newest, window, j + 1, 0)
-            level = sets * pitch
-            join(n, pitch, rings + out * level, rings + a * level, rings + b * level, 1.0, share * 0.5 / (1 << j))
-        return 0
-
-    @inline
-    def _fit_window(
-        n: int, pitch: int, out: int, scratch: int, rings: int, newest: Any, window: int, share: float, part: float, ridge: float
-    ) -> int:
-        """Coefficients of the last ``window`` rows."""
-        level = sets * pitch
-        if window == 1:
-            solve(n, pitch, out, rings + newest[0] * level, part, ridge)
-            return 0
-        top = _levels(window) - 1
-        done = 2 << top
-        joined = rings + _place(newest, window, top, window - (1 << top)) * level
-        second = rings + _place(newest, window, top, window - done) * level
-        alpha, beta = 1.0, 0.5 / (1 << top)
-        for j in range(top, 0, -1):
-            power = 1 << j
-            if window & power:
-                join(n, pitch, scratch, joined, second, alpha, share * beta)
-                joined, second = scratch, rings + _place(newest, window, j, window - done - power) * level
-                alpha, beta = float(done) / power, _beta(done, power)
-                done += power
-        third = rings + newest[0] * level
-        solve_three(n, pitch, out, joined, second, third, alpha, share * beta, float(done), share * _beta(done, 1), part, ridge)
-        return 0
-
-    @inline
-    def _sums_along(n: int, pitch: int, out: int, row: int, window: int) -> int:
-        """Sums of ``window`` neighbours of a row of coefficients."""
-        if window == 1:
-            copy_bytes(out, row, solved * pitch)
-            return 0
-        level = solved * pitch
-        half, below = 1, row
-        while 4 * half <= window:
-            add(n + window - 2 * half, pitch, below + level, below, below + half * size)
-            below += level
-            half *= 2
-        joined, second, done = below, below + half * size, 2 * half
-        power = half
-        while power > 1:
-            if window & power:
-                add(n, pitch, out, joined, second)
-                joined, second = out, row + _levels(power) * level + done * size
-                done += power
-            power >>= 1
-        add_three(n, pitch, out, joined, second, row + done * size)
-        return 0
-
-    @inline
-    def _sums_down(n: int, pitch: int, rings: int, newest: Any, window: int) -> int:
-        """The newest sum of every ring from the two that it adds."""
-        for j in range(_levels(window) - 1):
-            a, b = _place(newest, window, j, 1 << j), _place(newest, window, j, 0)
-            out = _place(newest, window, j + 1, 0)
-            level = solved * pitch
-            add(n, pitch, rings + out * level, rings + a * level, rings + b * level)
-        return 0
-
-    @inline
-    def _apply_window(
-        n: int, pitch: int, out: int, guide: int, scratch: int, rings: int, newest: Any, window: int, share: float
-    ) -> int:
-        """Results from the coefficients of the last ``window`` rows."""
-        level = solved * pitch
-        if window == 1:
-            apply(n, pitch, out, guide, rings + newest[0] * level, share)
-            return 0
-        top = _levels(window) - 1
-        done = 2 << top
-        joined = rings + _place(newest, window, top, window - (1 << top)) * level
-        second = rings + _place(newest, window, top, window - done) * level
-        for j in range(top, 0, -1):
-            if window & 1 << j:
-                add(n, pitch, scratch, joined, second)
-                done += 1 << j
-                joined, second = scratch, rings + _place(newest, window, j, window - done) * level
-        apply_three(n, pitch, out, guide, joined, second, rings + newest[0] * level, share)
-        return 0
-
-    @inline
-    def _store(dst: Any, row: int, inner: int, channel: int, x: int, n: int, memory: Any, at: int) -> int:
-        """A row of results to its place; whole numbers are saturated, and 0 stands for NaN."""
-        source = memory[at : at + n]
-        if whole:
-            for i in range(n):
-                v = source[i]
-                v = low if v < low else v
-                v = high if v > high else v
-                source[i] = v if v == v else 0.0
-        if inner == 1:
-            target = dst[row, x : x + n]
-            for i in range(n):
-                target[i] = source[i]
-        else:
-            target = dst[row, x * inner + channel :: inner]
-            for i in range(n):
-                target[i] = source[i]
-        return 0
-
-    value, read = from_dtype(dtype), types.Array(from_dtype(guide_dtype), 2, "C", readonly=True)
-    name = f"guided_{dtype}_by_{guide_dtype}{channels}" if separate else f"guided_{dtype}_itself{channels}"
-    return compile_rows(
-        guided_rows, name, types.Array(value, 2, "C", readonly=True), value[:, ::1], read,
-        *[types.intp] * 6, types.float64, types.intp, types.float64, types.float64, types.intp, types.intp,
-    )  # fmt: skip
+    kind = f"{'by' if moments.separate else 'itself'}{moments.channels}_{moments.real}{'_short' * moments.short}"
+    name = f"guided_{kind}_{size_y}x{size_x}_{lanes(moments.compute)}"
+    return TextKernel(name, lambda: _Program(moments, size_y, size_x).whole(), ARGUMENTS)
 
 
-@inline
-def _levels(window: int) -> int:
-    """Largest p with 2**p <= window."""
-    power = 0
-    while 2 << power <= window:
-        power += 1
-    return power
+def _lines(size: int) -> int:
+    """Bytes of whole cache lines, an odd number of them: what lies a power of two apart would share a few places of the cache."""
+    lines = -(-size // LINE)
+    return (lines + 1 - lines % 2) * LINE
 
 
-@inline
-def _beta(n: int, m: int) -> float:
-    """Factor of the product of deviations when n samples are joined with m."""
-    return float(m) / (float(n) * float(n + m))
+class _Program:
+    def __init__(self, moments: Moments, size_y: int, size_x: int) -> None:
+        self.moments = moments
+        self.text = text = VectorText(moments.compute)
+        self.radius_y, self.radius_x = size_y // 2, size_x // 2
+        self.samples = size_y * size_x
+        along, down = Pieces(size_x), Pieces(size_y)
+        sets = ProductSums(text, moments) if moments.short else MomentSets(text, moments)
+        fits = Coefficients(text, moments)
+        self.sets = sets
+        tile = widest_tile(self.radius_x)
+        windows, pixels = -(-(tile + 2 * self.radius_x) // text.lanes), -(-tile // text.lanes)
+        self.pitch = _lines((windows + along.leads(text.lanes)[0]) * text.bytes)
+        self.set_row, self.fit_row = (_lines(n * kind.rows * text.bytes) for n, kind in ((windows, sets), (pixels, fits)))
+        self.sets_along = Along(sets, "sets_along", along, self.pitch)
+        self.fits_along = Along(fits, "fits_along", along, self.pitch)
+        self.sets_down = Down(sets, down, self.set_row, size_x)
+        self.fits_down = Down(fits, down, self.fit_row, size_x)
+        self.places: dict[str, int] = {}
+        self.bytes = 0
+        for place, size in (
+            ("samples", Along.rows(sets.rows, sets.leaf_rows, along) * self.pitch),
+            ("fitted", Along.rows(fits.rows, fits.leaf_rows, along) * self.pitch),
+            ("centre", moments.channels * self.pitch),
+            ("result", moments.outputs * self.pitch),
+            ("sets", Down.rows(down) * self.set_row),
+            ("fits", Down.rows(down) * self.fit_row),
+        ):
+            self.places[place] = self.bytes
+            self.bytes += size
 
+    def whole(self) -> str:
+        self.sets_along.functions()
+        self.fits_along.functions()
+        for whole in (False, True):
+            self.fit(whole)
+            self.apply(whole)
+        self.tile()
+        self.rows()
+        return self.text.whole()
 
-@inline
-def _length(window: int, j: int) -> int:
-    """Sets in the ring of 2**j rows: those that are joined, or in the last ring all that a window reaches back to."""
-    return (1 << j) + 1 if 4 << j <= window else window - (1 << j) + 1
+    def fit(self, whole: bool) -> None:
+        """``fit(rings, t, out, reals, n)``: coefficients of n vectors of windows; ``enter`` only takes row t in."""
+        text = self.text
+        text.function("fit" if whole else "enter", ("ptr %rings", "i64 %t", "ptr %out", "ptr %reals", "i64 %n"))
+        places = self.sets_down.places("%rings", Number(text, "%t"))
+        ridge = text.splat("%reals", 2)
+        with text.loop(0, Number(text, "%n")) as i:
+            window = self.sets_down.window(places, i * (self.sets_down.kind.rows * text.bytes), whole)
+            if whole:
+                for row, value in enumerate(solved(self.sets, window, self.samples, ridge)):
+                    text.store(value, "%out", str(i * text.bytes + row * self.pitch))
+        text.add("  ret void\n}")
 
+    def apply(self, whole: bool) -> None:
+        """``apply(rings, t, centre, out, n)``: n vectors of results; ``keep`` only takes row t in."""
+        text, moments = self.text, self.moments
+        text.function("apply" if whole else "keep", ("ptr %rings", "i64 %t", "ptr %centre", "ptr %out", "i64 %n"))
+        places = self.fits_down.places("%rings", Number(text, "%t"))
+        with text.loop(0, Number(text, "%n")) as i:
+            total = self.fits_down.window(places, i * (self.fits_down.kind.rows * text.bytes), whole)
+            if whole:
+                at = i * text.bytes
+                pixels = [text.load("%centre", str(at + c * self.pitch)) for c in range(moments.channels)]
+                for output, value in enumerate(applied(text, moments, total, pixels, self.samples)):
+                    text.store(value, "%out", str(at + output * self.pitch))
+        text.add("  ret void\n}")
 
-@inline
-def _place(newest: Any, window: int, j: int, back: int) -> int:
-    """Number, among the sets of all rings, of the 2**j rows that end ``back`` rows before the newest one.
+    def rows(self) -> None:
+        """The kernel: rows of the first tile of columns, then those of the next."""
+        text = self.text
+        pointers = begin_rows(text, ARGUMENTS)
+        fields = whole_numbers(text, pointers[5], len(Field))
+        start, stop = Number(text, "%start"), Number(text, "%stop")
+        memory = memory_of(text, fields[Field.ALLOCATE], self.bytes)
+        # Vectors beyond the last sample are computed with, too: what they hold should not slow that down.
+        for place, count in (("samples", self.moments.sums), ("fitted", self.moments.coefficients)):
+            with text.loop(0, count * self.pitch // text.bytes) as i:
+                text.store("zeroinitializer", memory, str(i * text.bytes + self.places[place]))
+        width, tile, height, rows = (fields[f] for f in (Field.WIDTH, Field.TILE, Field.HEIGHT, Field.ROWS))
+        with text.loop(start // rows, (stop - 1) // rows + 1) as i:
+            x, above = i * tile, i * rows
+            n = text.choose(width - x < tile, width - x, tile)
+            begin = text.choose(above < start, start - above, 0)
+            end = text.choose(stop < above + rows, stop - above, rows)
+            with text.loop(begin // height, (end - 1) // height + 1) as image:
+                top = image * height
+                first, last = text.choose(begin < top, top, begin), text.choose(end < top + height, end, top + height)
+                text.call("tile", f"ptr {memory}", *(f"ptr {p}" for p in pointers), top, first - top, last - top, x, n)
+        end_rows(text, fields[Field.RELEASE])
 
-    Rings of 1, 2, 4 .. rows lie one behind the other; those before j have 2**j - 1 + j sets.
-    """
-    slot: int = newest[j] - back
-    return (1 << j) - 1 + j + (slot if slot >= 0 else slot + _length(window, j))
+    def _load_channels(
+        self, fields: list[Number], row: Number, to: str, columns: str, span: Sequence[Number | int], image: bool
+    ) -> None:
+        """The guide's channels of a row, and the image's behind them if it has one of its own and ``image``; -1 is the constant."""
+        text, moments, separate = self.text, self.moments, self.moments.separate
+        base, load = ("%guide", Field.LOAD_GUIDE) if separate else ("%src", Field.LOAD)
+        pitch, step, size = (Field.GUIDE_ROW, Field.GUIDE_STEP, Field.GUIDE_ITEM) if separate else (
+            Field.SRC_ROW, Field.SRC_STEP, Field.SRC_ITEM,
+        )  # fmt: skip
+        starts = [(load, base, row * fields[pitch] + fields[size] * c, step) for c in range(moments.channels)]
+        if image and separate:
+            starts.append((Field.LOAD, "%src", row * fields[Field.SRC_ROW] + fields[Field.SRC_AT], Field.SRC_STEP))
+        outside, numbers = row < 0, ", ".join(f"i64 {number}" for number in span)
+        for c, (function, pointer, offset, pixel) in enumerate(starts):
+            source = text.value(f"select i1 {outside}, ptr null, ptr {text.where(pointer, offset)}")
+            constant = text.at("%reals", text.bytes // text.lanes if c == moments.channels else 0)
+            arguments = f"ptr {source}, i64 {fields[pixel]}, ptr {columns}, {numbers}, ptr {text.at(to, c * self.pitch)}"
+            text.add(f"  call void {function_at(text, fields[function])}({arguments}, ptr {constant})")
 
+    def tile(self) -> None:
+        """``tile``: rows ``first`` .. ``last`` of the image that begins with row ``top``, of ``n`` columns from x on."""
+        text = self.text
+        pointers = ("memory", "src", "dst", "guide", "columns", "rows", "numbers", "reals")
+        names = ("top", "first", "last", "x", "n")
+        text.function("tile", [*(f"ptr %{name}" for name in pointers), *(f"i64 %{name}" for name in names)])
+        top, first, last, x, n = (Number(text, f"%{name}") for name in names)
+        fields = whole_numbers(text, "%numbers", len(Field))
+        place = {name: text.at("%memory", offset) for name, offset in self.places.items()}
+        reach_y, reach_x = 2 * self.radius_y, 2 * self.radius_x
+        wide, windows = n + 2 * reach_x, (n + (reach_x + text.lanes - 1)) // text.lanes
+        pixels = (n + (text.lanes - 1)) // text.lanes
+        before, inside = -x + reach_x, fields[Field.WIDTH] - x + reach_x
+        span = (text.choose(before < 0, 0, before), text.choose(inside < wide, inside, wide), wide)
+        with text.loop(0, last - first + 2 * reach_y) as t:
+            known = text.number(f"load i64, ptr {text.where('%rows', (first + t) * 8)}")
+            row = text.choose(known < 0, -1, top + known)
+            self._load_channels(fields, row, place["samples"], text.where("%columns", x * 8), span, True)
+            newest = self.sets_down.place(0, 0, place["sets"], t)
+            text.call("sets_along", f"ptr {place['samples']}", f"ptr {newest}", windows)
+            both = (f"ptr {place['sets']}", t, f"ptr {place['fitted']}", "ptr %reals", windows)
+            early = t < reach_y
+            with text.only_if(early):
+                text.call("enter", *both)
+            with text.only_if(text.value(f"xor i1 {early}, true")):
+                text.call("fit", *both)
+                later = t - reach_y
+                newest = self.fits_down.place(0, 0, place["fits"], later)
+                text.call("fits_along", f"ptr {place['fitted']}", f"ptr {newest}", pixels)
+                both = (f"ptr {place['fits']}", later, f"ptr {place['centre']}", f"ptr {place['result']}", pixels)
+                early = later < reach_y
+                with text.only_if(early):
+                    text.call("keep", *both)
+                with text.only_if(text.value(f"xor i1 {early}, true")):
+                    out = top + first + later - reach_y
+                    columns = text.where("%columns", (x + reach_x) * 8)
+                    self._load_channels(fields, out, place["centre"], columns, (0, n, n), False)
+                    text.call("apply", *both)
+                    self._store_channels(fields, place["result"], out, x, n)
+        text.add("  ret void\n}")
 
-@inline
-def _advance(newest: Any, window: int) -> int:
-    """A row enters: every ring's newest slot is the next one."""
-    for j in range(larger(_levels(window), 1)):
-        newest[j] = newest[j] + 1 if newest[j] + 1 < _length(window, j) else 0
-    return 0
-
-
-@inline
-def _load(
-    image: Any, row: int, inner: int, channel: int, columns: Any, x: int, n: int, memory: Any, at: int, outside: float
-) -> int:
-    """Samples x .. x + n of a channel of a row, as float64, NaN where they are not finite; -1 is a row of the constant."""
-    target = memory[at : at + n]
-    if row < 0:
-        for i in range(n):
-            target[i] = outside * 0.0 + outside
-        return 0
-    width = image.shape[1] // inner
-    first, last = larger(0, -x), smaller(n, width - x)
-    if inner == 1:
-        source = image[row, x + first : x + last]
-        middle = target[first:last]
-        for i in range(last - first):
-            middle[i] = source[i] * 0.0 + source[i]
-    else:
-        source = image[row, (x + first) * inner + channel : (x + last - 1) * inner + channel + 1 : inner]
-        for i in range(last - first):
-            target[first + i] = source[i] * 0.0 + source[i]
-    for i in range(first):
-        target[i] = _at(image, row, columns[i], inner, channel, outside)
-    for i in range(last, n):
-        target[i] = _at(image, row, columns[i], inner, channel, outside)
-    return 0
-
-
-@inline
-def _at(image: Any, row: int, column: int, inner: int, channel: int, outside: float) -> float:
-    """One sample as float64, NaN where it is not finite; column -1 is the constant."""
-    value = outside if column < 0 else float(image[row, column * inner + channel])
-    return value * 0.0 + value
+    def _store_channels(self, fields: list[Number], results: str, row: Number, x: Number, n: Number) -> None:
+        text, step = self.text, fields[Field.SRC_STEP]
+        for output in range(self.moments.outputs):
+            at = row * fields[Field.SRC_ROW] + x * step + fields[Field.SRC_AT]
+            target = text.where("%dst", at + fields[Field.SRC_ITEM] * output)
+            values = f"ptr {text.at(results, output * self.pitch)}"
+            text.add(f"  call void {function_at(text, fields[Field.STORE])}({values}, i64 {n}, ptr {target}, i64 {step})")

@@ -15,8 +15,8 @@ Array = np.ndarray[Any, Any]
 class RowPlan(NamedTuple):
     """``kernel(src, dst, *extra, row_start, row_stop)`` over 2-D arrays of ``rows`` rows.
 
-    ``work`` estimates the nanoseconds all rows take on one core; strips are multiples of ``least_strip`` rows. ``keep`` is what
-    the addresses in ``extra`` point to.
+    ``work`` estimates the nanoseconds all rows take on one core; strips are multiples of ``least_strip`` rows and work on ``halo``
+    rows besides. ``keep`` is what the addresses in ``extra`` point to.
     """
 
     kernel: Callable[..., None]
@@ -26,19 +26,24 @@ class RowPlan(NamedTuple):
     work: float
     least_strip: int
     keep: Any = None
+    halo: int = 0
+    #: Times that the kernel counts all rows, once for each tile of columns: a tile then is done from top to bottom.
+    tiles: int = 1
 
     def run(self, src: Array, dst: Array) -> None:
         """Filter ``src`` into ``dst``, both C-contiguous."""
         pair = (src.reshape(self.rows, self.width), dst.reshape(self.rows, self.width))
-        run_rows(self.kernel, (*pair, *self.extra), self.rows, self.work, self.least_strip, self.keep)
+        run_rows(self.kernel, (*pair, *self.extra), self.rows * self.tiles, self.work, self.least_strip, self.keep, self.halo)
 
     def replay(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[Array], Array]:
         """The whole call for 2-D C-contiguous images of this very shape and dtype."""
-        kernel, extra, rows, _, work, least, keep = self
+        kernel, extra, rows, _, work, least, keep, halo, tiles = self
+        rows *= tiles
         empty = np.empty
         if work < SERIAL_WORK:
             # Without Numba's look at the types, which are known: 0.2 us of the two that a 64x64 median takes.
-            (entry,) = (result.entry_point for result in kernel.overloads.values())  # type: ignore[attr-defined]
+            compiled = getattr(kernel, "overloads", {}).values()
+            (entry,) = [result.entry_point for result in compiled] or [kernel]
             rest = (*extra, 0, rows)
 
             def small(image: Array, _keep: Any = keep) -> Array:
@@ -50,7 +55,7 @@ class RowPlan(NamedTuple):
 
         def large(image: Array) -> Array:
             dst = empty(shape, dtype)
-            run_rows(kernel, (image, dst, *extra), rows, work, least, keep)
+            run_rows(kernel, (image, dst, *extra), rows, work, least, keep, halo)
             return dst
 
         return large

@@ -182,10 +182,10 @@ def _must_be_serial() -> bool:
     return data is not None and data.get_worker_info() is not None
 
 
-def _native(kernel: RowKernel) -> _crew.NativeKernel:
-    """Machine code of a compiled kernel, found once."""
+def _native(kernel: RowKernel) -> _crew.NativeKernel | None:
+    """Machine code of a kernel, found once; a Python function has none."""
     native: _crew.NativeKernel | None = getattr(kernel, "native", None)
-    if native is None:
+    if native is None and hasattr(kernel, "overloads"):
         native = _crew.native_kernel(kernel)
         kernel.native = native  # type: ignore[attr-defined]
     return native
@@ -212,7 +212,7 @@ def _run_python(function: RowKernel, args: tuple[Any, ...], rows: int, strip: in
 
 
 def run_rows(
-    kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, least_strip: int = 1, keep: Any = None
+    kernel: RowKernel, args: tuple[Any, ...], rows: int, work: float, least_strip: int = 1, keep: Any = None, halo: int = 0
 ) -> None:
     """Call ``kernel(*args, row_start, row_stop)`` so that rows ``0 .. rows`` are done once each.
 
@@ -238,10 +238,11 @@ def run_rows(
         return
     strip = -(-rows // (threads * STRIPS_PER_THREAD))
     strip += -strip % least_strip
-    if not hasattr(kernel, "overloads"):
+    native = _native(kernel)
+    if native is None:
         _run_python(kernel, args, rows, strip, threads - 1)
         return
-    job = _Job(_native(kernel), args, rows, strip)
+    job = _Job(native, args, rows, strip)
     _the_pool().run(job, (*args, keep), threads - 1)
     if job.failed:
         kernel(*args, 0, rows)  # says what went wrong, most likely MemoryError, or succeeds this time

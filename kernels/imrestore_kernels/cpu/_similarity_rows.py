@@ -11,6 +11,7 @@ import numpy as np
 from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._bands import numbers, similarity_kernel
 from imrestore_kernels.cpu._pool import run_rows
+from imrestore_kernels.cpu._row_text import border_table
 from imrestore_kernels.cpu._separable import separable_sum
 from imrestore_kernels.cpu._similarity_tile import Patch
 from imrestore_kernels.cpu._vector_text import lanes
@@ -98,18 +99,24 @@ def means(
             return
     compute = compute_type(src.dtype)
     outer, depth, height, width, channels = shape
-    table = numbers((depth, height, width), patch, reach, compute)
+    tile, table = numbers((depth, height, width), patch, reach, src.dtype, compute)
     exponent = scale_exponent(unit, max(largest, abs(float(cval)) if mode == CONSTANT else 0.0), compute)
     unit = math.ldexp(unit, exponent)
     k = min(norm / unit / unit, float(np.finfo(compute).max))
-    scale, unscale = (compute.type(math.ldexp(1.0, e)) for e in (exponent, -exponent))
-    kernel = similarity_kernel(src.dtype, compute)
+    scale, unscale = (math.ldexp(1.0, e) for e in (exponent, -exponent))
+    reals = np.array([compute.type(cval) * compute.type(scale), scale, k, unscale], compute)
+    beyond = table.tiles * tile.band * lanes(compute) - width  # columns of the last bands that are not there
+    borders = (
+        border_table(width, table.before_x, beyond + table.columns - tile.band - table.before_x, mode),
+        border_table(height, table.before_y, table.margin - table.before_y, mode),
+        border_table(depth, table.before_z, table.layers - 1 - table.before_z, mode),
+    )
     rows = outer * depth * height
     pair = (src.reshape(rows, width * channels), dst.reshape(rows, width * channels))
     shifts = math.prod(2 * r + 1 for r in reach)
     work = rows * (width / lanes(compute) + 8) * shifts * _WORK * (1 + plane_weights.size / 4)
-    args = (*pair, table, spatial, plane_weights.astype(compute), compute.type(k), scale, unscale, src.dtype.type(cval), mode)
-    run_rows(kernel, args, rows, work, min(16, height))
+    args = (*pair, np.array((*tile, *table), np.int64), spatial, plane_weights.astype(compute), *borders, reals)
+    run_rows(similarity_kernel(compute), args, rows, work, min(16, height))
 
 
 def scale_exponent(unit: float, largest: float, compute: np.dtype[Any]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imrestore_kernels.cpu._jit import machine_code
-from imrestore_kernels.cpu._similarity import caller, distances, finish, settle, squares, weigh
+from imrestore_kernels.cpu._similarity import distances, finish, settle, squares, weigh
 from imrestore_kernels.cpu._vector_text import Number, VectorText, lanes
 from imrestore_kernels.cpu._window_sums import Sums, Window
 
@@ -204,7 +204,3 @@ def program(patch: Patch, compute: np.dtype[Any]) -> Program:
     digest = hashlib.sha256(repr(patch).encode()).hexdigest()[:16]
     name = f"similarity_{compute}_{lanes(compute)}_{digest}"
     return Program(*machine_code(name, lambda: program_text(patch, compute), *Program._fields))
-
-
-call_means = caller(9)
-call_finish = caller(6)

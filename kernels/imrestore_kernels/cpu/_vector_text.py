@@ -51,6 +51,14 @@ class Number:
     def __lt__(self, other: Number | int) -> str:
         return self._text.value(f"icmp slt i64 {self}, {other}")
 
+    def __floordiv__(self, other: Number | int) -> Number:
+        """Of numbers that are not negative."""
+        return self._text.number(f"udiv i64 {self}, {other}")
+
+    def __mod__(self, other: Number | int) -> Number:
+        """Of numbers that are not negative."""
+        return self._text.number(f"urem i64 {self}, {other}")
+
     def equals(self, other: Number | int) -> str:
         return self._text.value(f"icmp eq i64 {self}, {other}")
 
@@ -136,19 +144,28 @@ class VectorText:
         v = self.vector
         return self.value(f"call {v} @llvm.fma.{kind}({v} {a}, {v} {b}, {v} {c})")
 
+    def negative(self, a: str) -> str:
+        return self.value(f"fneg {self.vector} {a}")
+
     def at(self, pointer: str, offset: str | int) -> str:
         return self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
 
-    def load(self, pointer: str, offset: str | int = 0) -> str:
-        return self.value(f"load {self.vector}, ptr {self.at(pointer, offset)}, align {self.bytes}")
+    def load(self, pointer: str, offset: str | int = 0, anywhere: bool = False) -> str:
+        """A vector, whose place is a multiple of its size or ``anywhere``."""
+        align = self.bytes // self.lanes if anywhere else self.bytes
+        return self.value(f"load {self.vector}, ptr {self.at(pointer, offset)}, align {align}")
 
     def store(self, value: str, pointer: str, offset: str | int = 0) -> None:
         self.add(f"  store {self.vector} {value}, ptr {self.at(pointer, offset)}, align {self.bytes}")
 
-    def constant(self, number: float) -> str:
-        """A number in all lanes, as LLVM writes it: the bits of a double."""
+    def one(self, number: float) -> str:
+        """A number as LLVM writes it: the bits of a double."""
         exact = float(number) if self.double else float(np.float32(number))
-        return f"splat ({self.scalar} 0x{np.float64(exact).view(np.uint64):016X})"
+        return f"0x{np.float64(exact).view(np.uint64):016X}"
+
+    def constant(self, number: float) -> str:
+        """A number in all lanes."""
+        return f"splat ({self.scalar} {self.one(number)})"
 
     def splat(self, pointer: str, index: int) -> str:
         """A number of an array in all lanes."""

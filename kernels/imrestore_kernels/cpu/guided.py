@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from imrestore_kernels.cpu._guided_any import guided_any
-from imrestore_kernels.cpu._guided_planes import guided_kernel
+from imrestore_kernels.cpu._guided_planes import Field, guided_kernel, widest_tile
 from imrestore_kernels.cpu._moments import Moments
 from imrestore_kernels.cpu._plan import RowPlan, as_planes
 from imrestore_kernels.cpu._rounding import round_to
+from imrestore_kernels.cpu._row_text import border_table, row_functions
+from imrestore_kernels.cpu._text_kernel import ALLOCATE, RELEASE
+from imrestore_kernels.similarity import is_single
 
 Array = np.ndarray[Any, Any]
 
@@ -40,8 +44,8 @@ def guided(
         guided(src.astype(wide), values, guide, radii, eps, mode, cval, guide_cval)
         round_to(values, dst)
         return
-    if guide is not None and guide.dtype != src.dtype and max(guide.dtype.itemsize, src.dtype.itemsize) > 1:
-        guide = guide.astype(np.float32 if _fits_float32(guide.dtype) else np.float64)
+    if guide is not None and _compute_type(guide.dtype) != guide.dtype:
+        guide = guide.astype(_compute_type(guide.dtype))
     for channel in range(1 if guide is None else src.shape[-1]):
         _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval, guide, channel).run(src, dst)
 
@@ -77,23 +81,49 @@ def _plan(
     channel: int = 0,
 ) -> RowPlan:
     """The fused kernel for one or two filtered axes: all channels of an image that guides itself, or one of another image."""
-    channels = shape[-1] if guide is None else guide.shape[-1]
-    small = channels == 1 and dtype.itemsize == 1 and (guide is None or guide.dtype.itemsize == 1)
-    moments = Moments(channels, guide is not None, "f4" if small else "f8")
+    inner, channels = shape[-1], shape[-1] if guide is None else guide.shape[-1]
     outer, height, width, radius_y, radius_x = _planes(shape[:-1], radii)
     rows = outer * height
-    other = np.empty((1, 1), dtype) if guide is None else guide.reshape(rows, width * guide.shape[-1])
-    kernel = guided_kernel(dtype, other.dtype, moments)
-    inner = shape[-1]
+    other = np.empty((1, 1), dtype) if guide is None else guide.reshape(rows, width * channels)
+    small = channels == dtype.itemsize == other.itemsize == 1
+    short = channels > 1 and is_single(dtype) and is_single(other.dtype)
+    moments = Moments(channels, guide is not None, "f4" if small else "f8", short)
+    size_y, size_x = 2 * radius_y + 1, 2 * radius_x + 1
+    own, beside = row_functions(dtype, moments.compute), row_functions(other.dtype, moments.compute)
+    size, tiles = dtype.itemsize, -(-width // widest_tile(radius_x))
+    numbers = {
+        Field.ROWS: rows,
+        Field.HEIGHT: height,
+        Field.WIDTH: width,
+        Field.TILE: -(-width // tiles),
+        Field.SRC_ROW: width * inner * size,
+        Field.SRC_STEP: inner * size,
+        Field.SRC_AT: channel * size,
+        Field.SRC_ITEM: size,
+        Field.GUIDE_ROW: width * channels * other.itemsize,
+        Field.GUIDE_STEP: channels * other.itemsize,
+        Field.GUIDE_ITEM: other.itemsize,
+        Field.LOAD: own.load,
+        Field.LOAD_GUIDE: beside.load,
+        Field.STORE: own.store,
+        Field.ALLOCATE: ALLOCATE,
+        Field.RELEASE: RELEASE,
+    }
+    outside = [value if math.isfinite(value) else math.nan for value in (float(guide_cval), float(cval))]
+    if guide is None:
+        outside[0] = outside[1]
+    # Pivots are inverted: a smaller one would overflow, and make NaN of windows without any variance.
+    ridge = max(size_y * size_x * float(eps), 1e-300 if moments.real == "f8" else 1e-30)
     extra = (
-        *(other, height, inner, channel, moments.channels, radius_y, radius_x),
-        *(float(eps), mode, float(cval), float(guide_cval)),
+        other,
+        border_table(width, 2 * radius_x, 2 * radius_x, mode),
+        border_table(height, 2 * radius_y, 2 * radius_y, mode),
+        np.array([numbers[field] for field in Field], np.int64),
+        np.array([*outside, ridge], moments.compute),
     )
-    passes = 4 + (2 * radius_y + 1).bit_length() + (2 * radius_x + 1).bit_length()
+    passes = 4 + size_y.bit_length() + size_x.bit_length()
     work = rows * (width + 4 * radius_x + 8) * passes * (moments.rows + moments.coefficients) * 0.08
-    # A strip begins with 4 radii of rows that it makes nothing of: few strips for large windows, and of one height.
-    strips = max(1, rows // max(32, 12 * radius_y))
-    return RowPlan(kernel, extra, rows, width * inner, work, -(-rows // strips))
+    return RowPlan(guided_kernel(moments, size_y, size_x), extra, rows, width * inner, work, 1, halo=4 * radius_y, tiles=tiles)
 
 
 def _planes(shape: tuple[int, ...], radii: tuple[int, ...]) -> tuple[int, int, int, int, int]:
@@ -109,7 +139,3 @@ def _compute_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype == np.float16:
         return np.dtype(np.float32)
     return np.dtype(np.float64) if dtype.kind in "iu" and dtype.itemsize == 8 else dtype
-
-
-def _fits_float32(dtype: np.dtype[Any]) -> bool:
-    return dtype == np.float32 or dtype.itemsize <= 2
