@@ -1,4 +1,4 @@
-"""Fast definitions of the filters, to check whole pictures against.
+"""Fast definitions of filters and metrics, to check whole pictures against, and the noise that is in a picture.
 
 ``tests/oracles`` are the slow and obvious definitions; ``tests/test_benches.py`` holds these functions against it on
 small pictures. Integers come out exact, floats as a range.
@@ -6,7 +6,7 @@ small pictures. Integers come out exact, floats as a range.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,15 @@ SIMILARITY_RELATIVE = 2e-6
 SIMILARITY_PIXELS = 1000
 #: Pixels of a picture at which a median is checked; a full check of the larger windows takes minutes.
 MEDIAN_PIXELS = 20_000
+#: Pixels of a picture at which the inverse of Anscombe's transform is found by bisection.
+INVERSE_PIXELS = 300
+#: What the inverse promises beyond float32: a part of the noise's standard deviation and one of a count.
+INVERSE_DEVIATIONS, INVERSE_COUNTS = 2e-5, 1e-5
+#: Of the windows of structural similarity: standard deviation and side in pixels, and the constants of the paper.
+SSIM_SIGMA, SSIM_SIDE, K1, K2 = 1.5, 11, 0.01, 0.03
+SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+#: Groups of pixels of like intensity in which noise that grows with the signal is measured.
+INTENSITIES = 8
 
 NUMPY_PAD = {"reflect": "symmetric", "nearest": "edge"}
 
@@ -183,3 +192,114 @@ def guided(image: NDArray[Any], guide: NDArray[Any], radius: int, eps: float) ->
     if image.dtype.kind == "f":
         return Expected(value - slack, value + slack)
     return Expected(np.rint(value - TIE - slack), np.rint(value + TIE + slack))
+
+
+def psnr(image: NDArray[Any], reference: NDArray[Any], white: float) -> float:
+    error = np.mean((image.astype(np.float64) - reference) ** 2)
+    return float(10 * np.log10(white**2 / error))
+
+
+def ssim(image: NDArray[Any], reference: NDArray[Any], white: float) -> float:
+    """Wang, Bovik, Sheikh and Simoncelli 2004, over the windows inside the picture; of channels, a third axis, the mean."""
+    if image.ndim == 3:
+        return float(np.mean([ssim(image[..., i], reference[..., i], white) for i in range(image.shape[-1])]))
+    return mean_similarity(image.astype(np.float64), reference.astype(np.float64), white, luminance=True)
+
+
+def ms_ssim(image: NDArray[Any], reference: NDArray[Any], white: float, weights: Sequence[float] = SSIM_WEIGHTS) -> float:
+    """Wang, Simoncelli and Bovik 2003: contrast and structure at every scale, luminance at the last."""
+    x, y = image.astype(np.float64), reference.astype(np.float64)
+    product = 1.0
+    for scale, weight in enumerate(weights, start=1):
+        product *= mean_similarity(x, y, white, luminance=scale == len(weights)) ** weight
+        x, y = halved(x), halved(y)
+    return product
+
+
+def mean_similarity(x: NDArray[np.float64], y: NDArray[np.float64], white: float, *, luminance: bool) -> float:
+    from scipy import ndimage
+
+    half = SSIM_SIDE // 2
+    weights = np.exp(-(np.arange(-half, half + 1.0) ** 2) / (2 * SSIM_SIGMA**2))
+    weights /= weights.sum()
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        for axis in (0, 1):
+            values = ndimage.correlate1d(values, weights, axis)
+        return values[half:-half, half:-half]
+
+    mean_x, mean_y = mean(x), mean(y)
+    variances = mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2
+    covariance = mean(x * y) - mean_x * mean_y
+    c1, c2 = (K1 * white) ** 2, (K2 * white) ** 2
+    similarity = (2 * covariance + c2) / (variances + c2)
+    if luminance:
+        similarity *= (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return float(similarity.mean())
+
+
+def halved(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of blocks of two by two pixels; an odd last row or column stands beside itself."""
+    image = np.pad(image, [(0, n % 2) for n in image.shape], mode="edge")
+    mean: NDArray[np.float64] = (image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) / 4
+    return mean
+
+
+def sigma(image: NDArray[Any], mean: NDArray[np.float64], inside: NDArray[np.bool_]) -> float:
+    """Standard deviation of the noise that was put in, where ``inside`` says that none of it was clipped."""
+    return float(np.std(image[inside] - mean[inside]))
+
+
+def sigmas_by_intensity(image: NDArray[Any], mean: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Intensity and standard deviation of the noise around ``mean``, in groups of pixels from dark to bright."""
+    groups = np.array_split(np.argsort(mean, axis=None, kind="stable"), INTENSITIES)
+    noise = (image - mean).ravel()
+    return [(float(mean.ravel()[group].mean()), float(np.sqrt(np.mean(noise[group] ** 2)))) for group in groups]
+
+
+def anscombe(image: NDArray[Any], gain: float, read_noise: float, offset: float) -> Expected:
+    """Each result is the root of a sum of terms of either sign: float32 rounds the terms."""
+    counts = (image.astype(np.float64) - offset) / gain
+    shift = 3 / 8 + (read_noise / gain) ** 2
+    slack = FLOAT32_RELATIVE * (abs(counts) + shift)
+    low, high = (2 * np.sqrt(np.maximum(counts + shift + error, 0)) for error in (-slack, slack))
+    return Expected(low, high)
+
+
+def inverse_anscombe(
+    values: NDArray[Any], gain: float, read_noise: float, offset: float, pixels: int = INVERSE_PIXELS
+) -> Expected:
+    """At random pixels and the darkest: the signal whose transform has this mean."""
+    from scipy import optimize
+
+    rng = np.random.default_rng(7)
+    flat = np.concatenate([rng.integers(0, values.size, pixels), [values.argmin()]])
+    y, x = np.unravel_index(flat, values.shape)
+    wanted = values[y, x].astype(np.float64)
+    variance = (read_noise / gain) ** 2
+    most = float(wanted.max()) ** 2 / 4 + 10
+    mean = mean_of_anscombe(most, read_noise / gain)
+    lowest = mean(0.0)
+    signals = np.array([optimize.brentq(lambda s, v=v: mean(s) - v, 0, most, xtol=1e-9) if v > lowest else 0.0 for v in wanted])
+    slack = INVERSE_DEVIATIONS * np.sqrt(signals + variance) + INVERSE_COUNTS + FLOAT32_RELATIVE * (signals + variance)
+    return Expected(offset + gain * (signals - slack), offset + gain * (signals + slack), (y, x))
+
+
+def mean_of_anscombe(most: float, read_noise: float) -> Callable[[float], float]:
+    """From a signal in counts, up to ``most``, to the mean of its transform: summed over all counts and over the read noise."""
+    from scipy import stats
+
+    counts = np.arange(int(most + 12 * np.sqrt(most)) + 30.0)
+    centres = counts + 3 / 8 + read_noise**2
+    roots = 2 * np.sqrt(centres)
+    if read_noise > 0:
+        # The mean of 2 sqrt(x) over normal x >= 0; with x = u^2 nothing has a kink, and the steps are a third of a deviation of u.
+        last = float(centres[-1]) + 10 * read_noise
+        u = np.linspace(0, np.sqrt(last), int(6 * last / read_noise) + 2)
+        density = (np.exp(-(((u**2 - centre) / read_noise) ** 2) / 2) for centre in centres)
+        roots = np.array([(4 * u**2 * d).sum() for d in density]) * u[1] / (np.sqrt(2 * np.pi) * read_noise)
+
+    def mean(signal: float) -> float:
+        return float((stats.poisson.pmf(counts, signal) * roots).sum())
+
+    return mean

@@ -130,6 +130,31 @@ def guided(radius: int, noise: float, dtype: str, guide: NDArray[Any] | None = N
     return Call("guided", parameters, ours, lambda _: {peers.OPENCV: theirs}, definition)
 
 
+def anscombe(gain: float, read_noise: float, offset: float) -> Call:
+    import imrestore
+
+    return Call(
+        "anscombe",
+        f"gain {gain:g}, read noise {read_noise:g}",
+        lambda src, dst: imrestore.noise.anscombe(src, gain, read_noise, offset=offset, out=dst),
+        lambda _: peers.anscombe(gain, read_noise, offset),
+        lambda image: expected.anscombe(image, gain, read_noise, offset),
+    )
+
+
+def inverse_anscombe(gain: float, read_noise: float, offset: float) -> Call:
+    """The exact one, which nobody else here has."""
+    import imrestore
+
+    return Call(
+        "inverse_anscombe",
+        f"gain {gain:g}, read noise {read_noise:g}",
+        lambda src, dst: imrestore.noise.inverse_anscombe(src, gain, read_noise, offset=offset, out=dst),
+        lambda _: {},
+        lambda values: expected.inverse_anscombe(values, gain, read_noise, offset),
+    )
+
+
 def measure_filter(
     plan: Plan,
     suite: str,

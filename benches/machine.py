@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from benches.timing import Contender, compare
 
-PACKAGES = ("imrestore", "numpy", "numba", "llvmlite", "scipy", "scikit-image", "opencv-contrib-python-headless", "torch")
+PACKAGES = (
+    "imrestore",
+    "numpy",
+    "numba",
+    "llvmlite",
+    "scipy",
+    "scikit-image",
+    "pywavelets",
+    "opencv-contrib-python-headless",
+    "torch",
+)
 CUDA_PACKAGES = ("cupy-cuda12x", "cupy-cuda13x", "cucim-cu12", "cucim-cu13")
 
 

@@ -1,4 +1,4 @@
-"""The same filter in other libraries.
+"""The same filter, metric or estimate in other libraries.
 
 A peer whose result is not ours to the last bit stays in the table and is named there: OpenCV's 8-bit Gaussian works in
 fixed point, scipy truncates integers after every axis, scikit-image's rank filters see no border.
@@ -18,12 +18,14 @@ from benches.timing import Contender
 #: Rows and columns of the excerpt that stands in for the picture where a peer takes long.
 EXCERPT = 256
 
-OPENCV, SCIPY, SCIKIT_IMAGE = "OpenCV", "scipy", "scikit-image"
+OPENCV, SCIPY, SCIKIT_IMAGE, NUMPY = "OpenCV", "scipy", "scikit-image", "NumPy"
 #: OpenCV's median works on any odd size in 8 bits and on these in 16 bits and float.
 OPENCV_WIDE_MEDIANS = (3, 5)
 
 #: From a picture into an array, or into one of its own making.
 Filter = Callable[[NDArray[Any], NDArray[Any] | None], object]
+#: A number from pictures it knows.
+Number = Callable[[], Any]
 
 
 def contender(name: str, run: Filter, image: NDArray[Any], into_out: bool = True) -> Contender:
@@ -131,3 +133,47 @@ def guided(radius: int, eps: float, guide: NDArray[Any] | None) -> dict[str, Fil
     import cv2
 
     return {OPENCV: lambda src, dst: cv2.ximgproc.guidedFilter(src if guide is None else guide, src, radius, eps, dst)}
+
+
+def psnr(image: NDArray[Any], reference: NDArray[Any], white: float) -> dict[str, Number]:
+    import cv2
+    from skimage.metrics import peak_signal_noise_ratio
+
+    return {
+        SCIKIT_IMAGE: lambda: peak_signal_noise_ratio(reference, image, data_range=white),
+        OPENCV: lambda: cv2.PSNR(image, reference, R=white),
+    }
+
+
+def ssim(image: NDArray[Any], reference: NDArray[Any], white: float) -> dict[str, Number]:
+    """A third axis holds channels. OpenCV has the constants of 8 bits only, so its floats have 255 levels, and it counts windows
+    across the border, too."""
+    import cv2
+    from skimage.metrics import structural_similarity
+
+    axis = -1 if image.ndim == 3 else None
+    levels = (image, reference) if white == 255 else (image * np.float32(255 / white), reference * np.float32(255 / white))
+    channels = 1 if axis is None else image.shape[axis]
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    compute = cv2.quality.QualitySSIM_compute  # type: ignore[attr-defined]  # its stubs leave it out
+    return {
+        SCIKIT_IMAGE: lambda: structural_similarity(reference, image, data_range=white, channel_axis=axis, **window),
+        OPENCV: lambda: float(np.mean(compute(*levels)[0][:channels])),
+    }
+
+
+def estimate_sigma(image: NDArray[Any]) -> dict[str, Number]:
+    """By wavelets, with those of PyWavelets."""
+    from skimage import restoration
+
+    return {SCIKIT_IMAGE: lambda: restoration.estimate_sigma(image)}
+
+
+def anscombe(gain: float, read_noise: float, offset: float) -> dict[str, Filter]:
+    """The formula as one writes it down."""
+    shift = 3 / 8 + (read_noise / gain) ** 2
+
+    def formula(src: NDArray[Any], dst: NDArray[Any] | None) -> object:
+        return np.multiply(2, np.sqrt(np.maximum((src - offset) / gain + shift, 0)), out=dst)
+
+    return {NUMPY: formula}

@@ -107,7 +107,8 @@ LEGEND = (
 def markdown(report: Report) -> str:
     lines = [machine_line(report.metadata), "", LEGEND, ""]
     for suite, rows in by_suite(report.rows):
-        shape = "x".join(map(str, rows[-1].shape))
+        shapes = {row.shape for row in rows}  # of several the rows' own parameters tell
+        shape = "x".join(map(str, shapes.pop())) if len(shapes) == 1 else ""
         lines += [f"**{suite}** {shape}".rstrip(), ""]
         headers, body = without_empty_columns([cells(row) for row in rows], [row.note for row in rows])
         lines += ["| " + " | ".join(headers) + " |", "|" + "---|" * len(headers)]

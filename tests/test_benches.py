@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benches import expected
+from benches import expected, filters, pictures, scalars
 from benches.__main__ import main
-from benches.pictures import WHITE, picture
+from benches.pictures import GAIN, NOISE, OFFSET, READ_NOISE, WHITE, picture
 from benches.report import README_BEGIN, README_END, Report, compare_reports, markdown, readme_block, write_into_readme
-from benches.rows import Goal, Row
+from benches.rows import Goal, Plan, Row
 from benches.suites import DEFAULT, NAMES
 from benches.timing import Timing
+from imrestore.noise import PoissonGaussian
 from tests import oracles
+from tests.oracles import metrics as metric_oracles
+from tests.oracles.noise import mean_of_transform
 
 ROOT = Path(__file__).parents[1]
 DTYPES = ("uint8", "uint16", "float32")
@@ -113,6 +116,60 @@ def test_guided_is_the_oracles(dtype, colour):
     assert_ranges_meet(expected.guided(image, guide, 3, eps), oracle, WHITE[dtype])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_metrics_are_the_oracles(dtype):
+    image, white = picture(dtype, *SMALL), WHITE[dtype]
+    other = image[::-1, ::-1]
+    assert expected.psnr(image, other, white) == pytest.approx(metric_oracles.psnr(image, other, white), rel=1e-12)
+    similarity = metric_oracles.similarity(image, other, white).mean()
+    assert expected.ssim(image, other, white) == pytest.approx(float(similarity), abs=1e-12)
+    colours, others = np.stack([image, other, image], axis=-1), np.stack([other, image, image], axis=-1)
+    assert expected.ssim(colours, others, white) == pytest.approx((2 * float(similarity) + 1) / 3, abs=1e-12)
+    similar = (image // 2 + other // 2) if dtype == "uint8" else (image + other) / 2  # means below zero would not be compared
+    scales = (0.4, 0.6)  # at the second the picture is 12x16
+    oracle = metric_oracles.ms_ssim(image, similar, white, scales)
+    assert 0.1 < oracle == pytest.approx(expected.ms_ssim(image, similar, white, scales), abs=1e-12)
+
+
+def test_sigma_is_what_was_put_in():
+    clean = np.tile(np.linspace(0, 1, 400), (300, 1))
+    noisy = clean + np.random.default_rng(0).normal(0, 0.05, clean.shape)
+    assert expected.sigma(noisy, clean, clean >= 0) == pytest.approx(0.05, rel=0.01)
+    inside = (clean > 0.2) & (clean < 0.8)
+    assert expected.sigma(np.clip(noisy, 0, 1), clean, inside) == pytest.approx(0.05, rel=0.01)
+    growing = clean + (noisy - clean) * (1 + clean)
+    groups = expected.sigmas_by_intensity(growing, clean)
+    assert [sigma for _, sigma in groups] == pytest.approx([0.05 * (1 + level) for level, _ in groups], rel=0.02)
+    assert [level for level, _ in groups] == pytest.approx((np.arange(8) + 0.5) / 8, abs=0.01)
+
+
+@pytest.mark.parametrize("read_noise", [0.0, 0.3, 5.0])
+def test_the_mean_of_anscombes_transform_is_the_oracles(read_noise):
+    mean = expected.mean_of_anscombe(300.0, read_noise)
+    for signal in (0.0, 0.01, 1.0, 20.0, 300.0):
+        assert mean(signal) == pytest.approx(mean_of_transform(signal, read_noise), rel=1e-6)
+
+
+@pytest.mark.parametrize("read_noise", [0.0, READ_NOISE])
+def test_anscombes_transform_and_its_inverse(read_noise):
+    signals = np.array([[0, 0.5, 3, 40], [41, 127, 130, 900]])
+    values = np.array([[mean_of_transform(signal, read_noise / GAIN) for signal in row] for row in signals]).astype(np.float32)
+    image = (OFFSET + GAIN * signals).astype(np.float32)
+    inverse = expected.inverse_anscombe(values, GAIN, read_noise, OFFSET, pixels=100)
+    assert inverse.matches(image)
+    for place, error in {(0, 0): 1e-3, (1, 3): 0.01, (0, 3): -0.01}.items():
+        wrong = image.copy()
+        wrong[place] += error
+        assert not inverse.matches(wrong)
+    darker = values - np.float32(0.5) * (signals == 0)
+    assert expected.inverse_anscombe(darker, GAIN, read_noise, OFFSET, pixels=100).matches(image)  # no light is the least
+    image -= 20  # darker than black
+    formula = 2 / GAIN * np.sqrt(np.maximum(GAIN * (image.astype(float) - OFFSET) + 3 / 8 * GAIN**2 + read_noise**2, 0))
+    forward = expected.anscombe(image, GAIN, read_noise, OFFSET)
+    assert forward.matches(formula)
+    assert not forward.matches(formula * (1 + 1e-5))
+
+
 def assert_ranges_meet(fast: expected.Expected, oracle: oracles.Expected, white: float) -> None:
     """Both say the same of every pixel looked at, up to a few roundings of float32 or a tie between integers."""
     pixels = (slice(None), slice(None)) if fast.pixels is None else fast.pixels
@@ -141,6 +198,65 @@ def test_one_wrong_pixel_is_noticed(dtype):
     wrong = right.copy()
     wrong[11, 30] += 1 if image.dtype.kind == "u" else np.float32(1e-5)
     assert not definition.matches(wrong)
+
+
+# Numbers: metrics and estimates
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_pair_differs_by_the_noise(dtype):
+    assert scalars.psnr(scalars.pair(dtype, 512)).ours() == pytest.approx(-20 * np.log10(NOISE), abs=0.2)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_metrics_and_their_peers_are_right(dtype, colour):
+    pair = scalars.pair(dtype, 192, colour=colour)
+    calls = [scalars.ssim(pair)] if colour else [scalars.psnr(pair), scalars.ssim(pair), scalars.ms_ssim(pair)]
+    for call in calls:
+        assert call.parameters == ("192x192 RGB" if colour else "192x192")
+        assert call.right(call.ours())
+        assert call.inexact() == (("OpenCV",) if call.filter == "ssim" else ())  # which counts windows across the border
+        for run in call.others.values():
+            assert run() == pytest.approx(call.ours(), rel=0.02)
+        assert not call.right(call.ours() * (1 + 2e-9))
+        assert not call.right(np.nan)
+
+
+def test_estimates_find_the_noise_that_was_put_in():
+    for dtype in ("uint8", "float32"):
+        for method in ("pca", "wavelet"):
+            call = scalars.estimate_sigma(dtype, 512, method)
+            sigma = NOISE * WHITE[dtype]
+            assert call.error(sigma) == pytest.approx(0, abs=0.01)
+            assert call.right(call.ours())
+            assert not call.right(0.8 * sigma)
+    for dtype in ("uint16", "float32"):
+        call = scalars.estimate_poisson_gaussian(dtype, 512)
+        assert call.error(PoissonGaussian(GAIN, READ_NOISE)) == pytest.approx(0, abs=0.02)
+        assert call.right(call.ours())
+        for factor in (0.5, 2):  # too little or too much in the dark only
+            assert not call.right(PoissonGaussian(GAIN, factor * READ_NOISE))
+        assert not call.right(PoissonGaussian(0.85 * GAIN, READ_NOISE))
+
+
+def test_anscombe_is_right_and_so_is_the_formula():
+    image = np.array(pictures.raw("float32", 64))
+    forward, backward = (build(GAIN, READ_NOISE, OFFSET) for build in (filters.anscombe, filters.inverse_anscombe))
+    for call, src in ((forward, image), (backward, forward.definition(image).high.astype(np.float32))):
+        definition = call.definition(src)
+        assert filters.matches(call.ours, src, definition)
+        assert all(filters.matches(run, src, definition) for run in call.others("float32").values())
+        assert not definition.matches(src)
+
+
+def test_the_row_of_a_number():
+    pair = scalars.pair("uint8", 64)
+    one = scalars.measure_scalar(Plan(threads=1, quick=True), "metrics", scalars.ssim(pair), pair.image, Goal(5, "scikit-image"))
+    assert (one.key, one.equal, one.copy_percent) == ("metrics/ssim/64x64/uint8/64x64", True, None)
+    assert (set(one.peers), one.inexact_peers) == ({"OpenCV", "scikit-image"}, ("OpenCV",))
+    wrong = scalars.ssim(pair)._replace(ours=lambda: 0.5, others={})
+    assert scalars.measure_scalar(Plan(threads=1, quick=True), "metrics", wrong, pair.image, None).equal is False
 
 
 def test_pictures_are_the_same_every_time_and_fill_their_range():
@@ -214,6 +330,11 @@ def test_the_table_shows_losses_and_wrong_results():
     assert "| 0.5x | >= 1.5x OpenCV | **MISS** |" in lines["uint16"]
     assert lines["float32"].endswith("| **MISS** | 40 | **NO** |")
     assert "1 of 3 goals met; WRONG RESULTS: mean/mean/3x3/float32/2048x2048" in text
+
+
+def test_the_heading_has_the_size_that_all_pictures_have():
+    assert "**mean** 2048x2048\n" in markdown(report(row(2.0, 5.0), row(2.0, 5.0, dtype="uint16")))
+    assert "**mean**\n" in markdown(report(row(2.0, 5.0), row(2.0, 5.0, shape=(512, 512))))
 
 
 def test_a_lower_ratio_is_a_regression_even_if_the_time_is_not():
