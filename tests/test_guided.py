@@ -76,6 +76,19 @@ def test_a_bad_sample_spoils_its_windows_and_nothing_else() -> None:
             assert same_bits(result[~spoiled], clean[~spoiled])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("images", [2, 3, 4, 7])
+def test_channels_of_an_image_are_filtered_one_by_one(images: int, channels: int, dtype: str) -> None:
+    """However many are done together."""
+    image = RNG.normal(100, 30, (20, 31, images)).clip(0, 255).astype(dtype)
+    guide = GUIDE[:20, :31, :channels].astype(dtype)
+    together = imrestore.guided(image, guide, (2, 3), eps=40.0, channel_axis=-1)
+    for c in range(images):
+        alone = imrestore.guided(np.ascontiguousarray(image[..., c]), guide, (2, 3), eps=40.0, channel_axis=-1)
+        assert same_bits(np.ascontiguousarray(together[..., c]), alone)
+
+
 def test_variances_on_a_pedestal() -> None:
     """A guide of 1e6 and one of 0 with the same differences fit an image alike."""
     detail = RNG.integers(-8, 9, (40, 50)).astype(np.float32) / 8

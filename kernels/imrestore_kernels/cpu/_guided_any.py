@@ -40,7 +40,7 @@ def guided_any(
     block = max(1, BLOCK // beyond - 4 * radii[0], 4 * radii[0])
     jobs = -(-length // block)
     channels = src.shape[-1] if guide is None else guide.shape[-1]
-    moments = Moments(channels, guide is not None)
+    moments = Moments(channels, int(guide is not None))
 
     def run(start: int, stop: int) -> None:
         for job in range(start, stop):
@@ -48,7 +48,7 @@ def guided_any(
             last = min(length, first + block)
             for channel in range(src.shape[-1]):
                 valid = None if where is None else where[image, ..., channel] != 0
-                own = src[image, ..., channel] if moments.separate else None
+                own = src[image, ..., channel] if moments.images else None
                 planes = [(guide if guide is not None else src)[image, ..., c] for c in range(channels)]
                 filter_ = _Block(moments, radii, mode, (first, last))
                 values = filter_.run(planes, own, channel, valid, eps, cval, guide_cval, pad_counts)
@@ -109,7 +109,7 @@ class _Block:
             sets[c] = np.where(sets[0] > 0, _finite(plane[indices]), 0.0)
         outside = np.zeros(1 + moments.rows)
         outside[0] = pad_counts or valid is None
-        border = [guide_cval] * moments.channels + [cval] if moments.separate else [cval] * moments.channels
+        border = [guide_cval] * moments.channels + [cval] if moments.images else [cval] * moments.channels
         outside[1 : 1 + moments.sums] = outside[0] * _finite(np.array(border)) if outside[0] else 0.0
         for axis, r in enumerate(self.radii, start=1):
             if axis > 1:
@@ -137,7 +137,7 @@ class _Block:
     def _fitted(self, sets: Array, channel: int, eps: float) -> Array:
         """Factors, offset and mean of every window, 0 where it is empty, and whether it has a sample."""
         moments = self.moments
-        image = moments.channels if moments.separate else channel
+        image = moments.channels if moments.images else channel
         count = np.maximum(sets[0], 1.0)
         place = {pair: row for row, pair in enumerate(moments.pairs, start=1 + moments.sums)}
         right = [sets[place[min(i, image), max(i, image)]] for i in range(moments.channels)]

@@ -32,7 +32,7 @@ class Field(enum.IntEnum):
     TILE = 3  # columns
     SRC_ROW = 4  # from row to row
     SRC_STEP = 5  # from pixel to pixel
-    SRC_AT = 6  # of the channel in a pixel
+    SRC_AT = 6  # of the first channel in a pixel
     SRC_ITEM = 7
     GUIDE_ROW = 8
     GUIDE_STEP = 9
@@ -55,8 +55,8 @@ def widest_tile(radius_x: int) -> int:
 
 @lru_cache(maxsize=256)
 def guided_kernel(moments: Moments, size_y: int, size_x: int) -> TextKernel:
-    """Row kernel for one channel of the image and a guide, or for a guide that filters itself."""
-    kind = f"{'by' if moments.separate else 'itself'}{moments.channels}_{moments.real}{'_short' * moments.short}"
+    """Row kernel for some channels of an image and a guide, or for a guide that filters itself."""
+    kind = f"{moments.images or 'itself'}by{moments.channels}_{moments.real}{'_short' * moments.short}"
     name = f"guided_{kind}_{size_y}x{size_x}_{lanes(moments.compute)}"
     return TextKernel(name, lambda: _Program(moments, size_y, size_x).whole(), ARGUMENTS)
 
@@ -161,19 +161,20 @@ class _Program:
     def _load_channels(
         self, fields: list[Number], row: Number, to: str, columns: str, span: Sequence[Number | int], image: bool
     ) -> None:
-        """The guide's channels of a row, and the image's behind them if it has one of its own and ``image``; -1 is the constant."""
-        text, moments, separate = self.text, self.moments, self.moments.separate
+        """The guide's channels of a row, and behind them those of another image, if ``image``; row -1 is the constant."""
+        text, moments, separate = self.text, self.moments, self.moments.images > 0
         base, load = ("%guide", Field.LOAD_GUIDE) if separate else ("%src", Field.LOAD)
         pitch, step, size = (Field.GUIDE_ROW, Field.GUIDE_STEP, Field.GUIDE_ITEM) if separate else (
             Field.SRC_ROW, Field.SRC_STEP, Field.SRC_ITEM,
         )  # fmt: skip
         starts = [(load, base, row * fields[pitch] + fields[size] * c, step) for c in range(moments.channels)]
-        if image and separate:
-            starts.append((Field.LOAD, "%src", row * fields[Field.SRC_ROW] + fields[Field.SRC_AT], Field.SRC_STEP))
+        for c in range(moments.images if image else 0):
+            at = row * fields[Field.SRC_ROW] + fields[Field.SRC_AT] + fields[Field.SRC_ITEM] * c
+            starts.append((Field.LOAD, "%src", at, Field.SRC_STEP))
         outside, numbers = row < 0, ", ".join(f"i64 {number}" for number in span)
         for c, (function, pointer, offset, pixel) in enumerate(starts):
             source = text.value(f"select i1 {outside}, ptr null, ptr {text.where(pointer, offset)}")
-            constant = text.at("%reals", text.bytes // text.lanes if c == moments.channels else 0)
+            constant = text.at("%reals", text.bytes // text.lanes if c >= moments.channels else 0)
             arguments = f"ptr {source}, i64 {fields[pixel]}, ptr {columns}, {numbers}, ptr {text.at(to, c * self.pitch)}"
             text.add(f"  call void {function_at(text, fields[function])}({arguments}, ptr {constant})")
 

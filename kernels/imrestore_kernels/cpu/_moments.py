@@ -22,10 +22,10 @@ LEAST_SHARE = 2.0**-48
 
 
 class Moments(NamedTuple):
-    """What is in a moment set: sums of ``channels`` of the guide, and of one of the image if that is not the guide itself."""
+    """What is in a moment set: sums of ``channels`` of the guide, and of ``images``, channels of an image that is not the guide."""
 
     channels: int
-    separate: bool
+    images: int
     #: What is computed in: "f8", or "f4" for 8-bit samples of one channel, whose sums it holds exactly.
     real: str = "f8"
     #: Whether samples have 24 bits at most: `ProductSums` then do instead of moment sets.
@@ -37,14 +37,13 @@ class Moments(NamedTuple):
 
     @property
     def sums(self) -> int:
-        return self.channels + self.separate
+        return self.channels + self.images
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
-        """Channels of every M; the image comes after the guide's channels."""
+        """Channels of every M; those of the image come after the guide's."""
         guide = range(self.channels)
-        inner = tuple((i, j) for i in guide for j in guide if i <= j)
-        return inner + (tuple((i, self.channels) for i in guide) if self.separate else ())
+        return tuple((i, j) for i in guide for j in range(self.sums) if i <= j)
 
     @property
     def rows(self) -> int:
@@ -53,8 +52,8 @@ class Moments(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """Channels of the result made at once: one, or all of a guide that filters itself."""
-        return 1 if self.separate else self.channels
+        """Channels of the result made at once: those of the image, or all of a guide that filters itself."""
+        return self.images or self.channels
 
     @property
     def coefficients(self) -> int:
@@ -183,7 +182,7 @@ def solved(kind: MomentSets | ProductSums, window: list[str], samples: int, ridg
             lower[i, j] = text.op("fmul", weighted[i, j], inverse[j])
     factors, offsets = [], []
     for output in range(moments.outputs):
-        image = moments.channels if moments.separate else output
+        image = moments.channels + output if moments.images else output
         y: list[str] = []
         for i in channels:
             right = values[(i, image) if i <= image else (image, i)]

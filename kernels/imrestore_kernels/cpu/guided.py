@@ -20,6 +20,8 @@ Array = np.ndarray[Any, Any]
 
 #: Larger windows would keep rings of tens of megabytes.
 LARGEST_RADIUS = 127
+#: Channels of an image that a guide beside it is fitted to at once.
+TOGETHER = 3
 
 
 def guided(
@@ -46,8 +48,12 @@ def guided(
         return
     if guide is not None and _compute_type(guide.dtype) != guide.dtype:
         guide = guide.astype(_compute_type(guide.dtype))
-    for channel in range(1 if guide is None else src.shape[-1]):
-        _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval, guide, channel).run(src, dst)
+    if guide is None:
+        _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval).run(src, dst)
+        return
+    for first in range(0, src.shape[-1], TOGETHER):
+        images = min(TOGETHER, src.shape[-1] - first)
+        _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval, guide, first, images).run(src, dst)
 
 
 def plan(
@@ -78,16 +84,17 @@ def _plan(
     cval: float | int,
     guide_cval: float | int,
     guide: Array | None = None,
-    channel: int = 0,
+    first: int = 0,
+    images: int = 0,
 ) -> RowPlan:
-    """The fused kernel for one or two filtered axes: all channels of an image that guides itself, or one of another image."""
+    """The fused kernel for one or two filtered axes: all channels of an image that guides itself, or some of another image."""
     inner, channels = shape[-1], shape[-1] if guide is None else guide.shape[-1]
     outer, height, width, radius_y, radius_x = _planes(shape[:-1], radii)
     rows = outer * height
     other = np.empty((1, 1), dtype) if guide is None else guide.reshape(rows, width * channels)
     small = channels == dtype.itemsize == other.itemsize == 1
     short = channels > 1 and is_single(dtype) and is_single(other.dtype)
-    moments = Moments(channels, guide is not None, "f4" if small else "f8", short)
+    moments = Moments(channels, images, "f4" if small else "f8", short)
     size_y, size_x = 2 * radius_y + 1, 2 * radius_x + 1
     own, beside = row_functions(dtype, moments.compute), row_functions(other.dtype, moments.compute)
     size, tiles = dtype.itemsize, -(-width // widest_tile(radius_x))
@@ -98,7 +105,7 @@ def _plan(
         Field.TILE: -(-width // tiles),
         Field.SRC_ROW: width * inner * size,
         Field.SRC_STEP: inner * size,
-        Field.SRC_AT: channel * size,
+        Field.SRC_AT: first * size,
         Field.SRC_ITEM: size,
         Field.GUIDE_ROW: width * channels * other.itemsize,
         Field.GUIDE_STEP: channels * other.itemsize,
