@@ -69,7 +69,7 @@ def filter_blocks(
     given = image.chunks
     if joint and channel_axis is not None:
         call = functools.partial(call, channel_axis=channel_axis)
-    channel = None if own is None or not joint else int(own) % image.ndim  # type: ignore[call-overload]
+    channel = _checks.axis_of_channels(own, image.ndim) if joint else None
     everywhere = tuple(range(image.ndim))
     beside = {} if where is None else {"where": (where, everywhere)}
     if guide is not None:

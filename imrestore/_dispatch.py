@@ -38,7 +38,8 @@ def library(value: object) -> str:
     return NUMPY
 
 
-def _device(value: Any, kind: str) -> str:
+def device_of(value: Any, kind: str) -> str:
+    """Where an array of this library is: 'cpu', or 'cuda:' and a number."""
     if kind == CUPY:
         return f"cuda:{value.device.id}"
     if kind == TORCH and value.device.type != "cpu":
@@ -47,7 +48,7 @@ def _device(value: Any, kind: str) -> str:
 
 
 def _describe(value: Any, kind: str) -> str:
-    return f"{type(value).__module__.partition('.')[0]}.{type(value).__name__} on {_device(value, kind)}"
+    return f"{type(value).__module__.partition('.')[0]}.{type(value).__name__} on {device_of(value, kind)}"
 
 
 class Opened(NamedTuple):
@@ -86,8 +87,8 @@ class Opened(NamedTuple):
 
     def pictures(self) -> Iterator[tuple[Any, Any]]:
         """Every image of the batch with its channels last, and its samples that take part (bool), or None for all."""
-        with _on_device(self.given, self.kind, self.device):
-            xp, order = _namespace(self.on_cuda), self.order
+        with on_device(self.given, self.kind, self.device):
+            xp, order = namespace(self.on_cuda), self.order
             images = order.arrange(xp, self.array, self.dtype)
             masks = None if self.where is None else order.arrange(xp, self.where, np.dtype(np.uint8)).view(bool)
             for i in range(len(images)):
@@ -95,15 +96,15 @@ class Opened(NamedTuple):
 
     def run(self, kernel: Callable[..., None], *parameters: Any) -> Any:
         """Call ``kernel(src, dst, *parameters, where, pad_counts)`` and return the result as the caller's own kind."""
-        with _on_device(self.given, self.kind, self.device):
+        with on_device(self.given, self.kind, self.device):
             return self._run(kernel, parameters)
 
     def _run(self, kernel: Callable[..., None], parameters: tuple[Any, ...]) -> Any:
-        xp = _namespace(self.on_cuda)
+        xp = namespace(self.on_cuda)
         order = self.order
         src = order.arrange(xp, self.array, self.dtype)
         result, target = self._target()
-        direct = target.flags.c_contiguous and target.dtype == self.dtype and order.identity and _aligned(target)
+        direct = target.flags.c_contiguous and target.dtype == self.dtype and order.identity and is_aligned(target)
         direct = direct and not (self.out is not None and self._overlaps(xp, target))
         dst = target.reshape(order.shape) if direct else xp.empty(order.shape, self.dtype)
         where = None if self.where is None else order.arrange(xp, self.where, np.dtype(np.uint8))
@@ -125,7 +126,7 @@ class Opened(NamedTuple):
     def _target(self) -> tuple[Any, Any]:
         """What is returned, and the array the result is written to (the same memory)."""
         if self.out is not None:
-            return self.out, _as_array(self.out, self.kind, self.device, "out")
+            return self.out, as_array(self.out, self.kind, self.device, "out")
         return new_array(self.given, self.kind, self.device, self.array.shape, self.array.dtype)
 
 
@@ -175,7 +176,7 @@ class KernelOrder(NamedTuple):
     def arrange(self, xp: Any, array: Any, dtype: np.dtype[Any]) -> Any:
         """``array`` in kernel order: C-contiguous, aligned, native; a view where that is possible."""
         moved = xp.ascontiguousarray(array.transpose(self.permutation), dtype=dtype)
-        if not _aligned(moved):
+        if not is_aligned(moved):
             moved = moved.copy()
         return moved.reshape(self.shape)
 
@@ -184,15 +185,17 @@ class KernelOrder(NamedTuple):
         return array.reshape(self.permuted).transpose(np.argsort(self.permutation).tolist())
 
 
-def _aligned(array: Any) -> bool:
+def is_aligned(array: Any) -> bool:
+    """Whether every sample lies at a multiple of its size; CuPy's always do."""
     return bool(getattr(array.flags, "aligned", True))
 
 
-def _namespace(on_cuda: bool) -> Any:
+def namespace(on_cuda: bool) -> Any:
+    """CuPy or NumPy."""
     return __import__("cupy") if on_cuda else np
 
 
-def _on_device(given: Any, kind: str, device: str) -> contextlib.AbstractContextManager[Any]:
+def on_device(given: Any, kind: str, device: str) -> contextlib.AbstractContextManager[Any]:
     """Make the image's device current, and for a tensor torch's current stream as well."""
     if device == "cpu":
         return contextlib.nullcontext()
@@ -208,7 +211,7 @@ def _on_device(given: Any, kind: str, device: str) -> contextlib.AbstractContext
     return stack
 
 
-def _as_array(value: Any, kind: str, device: str, name: str) -> Any:
+def as_array(value: Any, kind: str, device: str, name: str) -> Any:
     """An array of NumPy's or CuPy's over ``value``'s own memory."""
     if kind == TORCH:
         if value.requires_grad:
@@ -238,8 +241,8 @@ def new_array(given: Any, kind: str, device: str, shape: tuple[int, ...], dtype:
     if kind == TORCH:
         torch = __import__("torch")
         tensor = torch.empty(tuple(shape), dtype=getattr(torch, dtype.name), device=given.device)
-        return tensor, _as_array(tensor, kind, device, "out")
-    target = _namespace(device != "cpu").empty(shape, dtype)
+        return tensor, as_array(tensor, kind, device, "out")
+    target = namespace(device != "cpu").empty(shape, dtype)
     if kind == NUMPY and isinstance(given, np.ndarray) and type(given) is not np.ndarray:
         return given.__array_wrap__(target), target
     return target, target
@@ -279,39 +282,41 @@ def open_image(
     than ``most_axes`` may be filtered.
     """
     kind = library(image)
-    device = _device(image, kind)
-    array = _as_array(image, kind, device, "image")
+    device = device_of(image, kind)
+    array = as_array(image, kind, device, "image")
     dtype = _checks.image_dtype(np.dtype(array.dtype), kinds)
     _checks.image_shape(tuple(array.shape))
     chosen = _checks.filtered_axes(axes, channel_axis, array.ndim, most_axes)
     policy = _checks.nan_policy(nan_policy)
     for name, other in (("out", out), ("where", where)):
-        _check_same_kind(name, other, image, kind, device)
+        check_same_kind(name, other, image, kind, device)
     if out is not None:
-        _check_out(out, image, array, kind, device)
-    with _on_device(image, kind, device):
+        check_out(out, image, array, kind, device)
+    with on_device(image, kind, device):
         mask = _mask(where, array, kind, device, policy)
     pad_counts = not (policy == "omit" and isinstance(cval, float | np.floating) and cval != cval)
-    channel = None if channel_axis is None or not joint else int(channel_axis) % array.ndim  # type: ignore[call-overload]
+    channel = _checks.axis_of_channels(channel_axis, array.ndim) if joint else None
     return Opened(image, out, kind, device, array, dtype, chosen, mask, pad_counts, channel, joint)
 
 
-def _check_same_kind(name: str, other: Any, image: Any, kind: str, device: str) -> None:
+def check_same_kind(name: str, other: Any, image: Any, kind: str, device: str) -> None:
+    """``other``, if there is one, is of the image's library and on its device."""
     if other is None:
         return
     other_kind = library(other)
-    if other_kind != kind or _device(other, other_kind) != device:
+    if other_kind != kind or device_of(other, other_kind) != device:
         raise TypeError(
             f"{name} is a {_describe(other, other_kind)} and image a {_describe(image, kind)}; "
             "both must be of one kind and on one device"
         )
 
 
-def _check_out(out: Any, image: Any, array: Any, kind: str, device: str, dtype: np.dtype[Any] | None = None) -> None:
+def check_out(out: Any, image: Any, array: Any, kind: str, device: str, dtype: np.dtype[Any] | None = None) -> None:
+    """``out`` can take a result of the image's shape, in the image's dtype or in ``dtype``."""
     dtype = array.dtype if dtype is None else dtype
     if kind == NUMPY and not isinstance(out, np.ndarray):
         raise TypeError(f"out is of type {type(out).__name__}; it must be an array like image")
-    target = _as_array(out, kind, device, "out")
+    target = as_array(out, kind, device, "out")
     if tuple(target.shape) != tuple(array.shape):
         raise ValueError(f"out has the shape {tuple(target.shape)}; it must have image's, {tuple(array.shape)}")
     if target.dtype != dtype:
@@ -320,9 +325,7 @@ def _check_out(out: Any, image: Any, array: Any, kind: str, device: str, dtype: 
     if not getattr(target.flags, "writeable", True):
         raise ValueError("out is read-only; it must be writeable")
     if _overlaps_itself(target):
-        raise ValueError(
-            f"out has strides {target.strides}, so that its pixels share memory; it must have its own for each"
-        )
+        raise ValueError(f"out has strides {target.strides}, so that its pixels share memory; it must have its own for each")
 
 
 def _overlaps_itself(array: Any) -> bool:
@@ -337,7 +340,7 @@ def _overlaps_itself(array: Any) -> bool:
 
 def _mask(where: Any, array: Any, kind: str, device: str, policy: str) -> Any:
     """Pixels that take part, as uint8 in the image's shape, or None for all."""
-    xp = _namespace(device != "cpu")
+    xp = namespace(device != "cpu")
     mask = None
     if where is not None:
         mask = broadcast_where(where, array, kind, device)
@@ -352,15 +355,13 @@ def _mask(where: Any, array: Any, kind: str, device: str, policy: str) -> Any:
 
 def broadcast_where(where: Any, array: Any, kind: str, device: str) -> Any:
     """The mask as a bool view in the image's shape."""
-    mask = _as_array(where, kind, device, "where")
+    mask = as_array(where, kind, device, "where")
     if mask.dtype != bool:
         raise TypeError(f"where has dtype {mask.dtype}; it must be bool: True takes part")
     try:
-        return _namespace(device != "cpu").broadcast_to(mask, array.shape)
+        return namespace(device != "cpu").broadcast_to(mask, array.shape)
     except ValueError:
-        raise ValueError(
-            f"where has the shape {tuple(mask.shape)}; it must broadcast to image's, {tuple(array.shape)}"
-        ) from None
+        raise ValueError(f"where has the shape {tuple(mask.shape)}; it must broadcast to image's, {tuple(array.shape)}") from None
 
 
 def find(replays: dict[Any, Callable[[Any], Any]], key: tuple[Any, ...]) -> Callable[[Any], Any] | None:

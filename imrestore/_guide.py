@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from imrestore import _checks
-from imrestore._dispatch import KernelOrder, Opened, _as_array, _check_same_kind, _namespace, _on_device
+from imrestore._dispatch import KernelOrder, Opened, as_array, check_same_kind, namespace, on_device
 
 
 def image_channel_axis(image: Any, guide: Any, channel_axis: object) -> object:
@@ -17,23 +17,23 @@ def image_channel_axis(image: Any, guide: Any, channel_axis: object) -> object:
 
 def open_guide(opened: Opened, guide: Any, channel_axis: object, nan_policy: object) -> Opened:
     """The image with its guide, and with the samples that take part in both; None stands for the image itself."""
-    xp = _namespace(opened.on_cuda)
+    xp = namespace(opened.on_cuda)
     if guide is None:
         channels = 1 if opened.channel is None else opened.array.shape[opened.channel]
         _checks.guide_channels("image", channels)
         if opened.channel is None or opened.where is None:
             return opened
-        with _on_device(opened.given, opened.kind, opened.device):
+        with on_device(opened.given, opened.kind, opened.device):
             whole = opened.where.min(axis=opened.channel, keepdims=True)
             return opened._replace(where=xp.ascontiguousarray(xp.broadcast_to(whole, opened.array.shape)))
-    _check_same_kind("guide", guide, opened.given, opened.kind, opened.device)
-    array = _as_array(guide, opened.kind, opened.device, "guide")
+    check_same_kind("guide", guide, opened.given, opened.kind, opened.device)
+    array = as_array(guide, opened.kind, opened.device, "guide")
     dtype = _checks.image_dtype(np.dtype(array.dtype), "iuf", "guide")
     shape = tuple(array.shape)
     channel = _checks.guide_channel(shape, tuple(opened.array.shape), opened.channel, channel_axis)
     _checks.guide_channels("guide", 1 if channel is None else shape[channel])
     axes = tuple(_of_guide(axis, opened.channel, channel) for axis in opened.axes)
-    with _on_device(opened.given, opened.kind, opened.device):
+    with on_device(opened.given, opened.kind, opened.device):
         where = opened.where
         if dtype.kind == "f" and nan_policy != "propagate":
             where = _without_nan(xp, array, opened, channel, nan_policy)

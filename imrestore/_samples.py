@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,11 +27,11 @@ class Measured(NamedTuple):
     @property
     def xp(self) -> Any:
         """Namespace the array belongs to, NumPy or CuPy."""
-        return _dispatch._namespace(self.device != "cpu")
+        return _dispatch.namespace(self.device != "cpu")
 
     def current(self) -> contextlib.AbstractContextManager[Any]:
         """Makes the image's device and stream current."""
-        return _dispatch._on_device(self.given, self.kind, self.device)
+        return _dispatch.on_device(self.given, self.kind, self.device)
 
     def channel(self, axis: int | None, index: int) -> Measured:
         """One channel of the image; all of it where there are none."""
@@ -49,9 +49,9 @@ def open_measured(image: Any, *, where: Any) -> Measured:
             "image is a dask array and an estimate is a number now; pass image.compute(), or a part that fits the memory, "
             "for example image[:4096, :4096].compute()"
         )
-    device = _dispatch._device(image, kind)
+    device = _dispatch.device_of(image, kind)
     array = _opened(image, kind, device, "image")
-    _dispatch._check_same_kind("where", where, image, kind, device)
+    _dispatch.check_same_kind("where", where, image, kind, device)
     opened = Measured(image, kind, device, array, None)
     if where is None:
         return opened
@@ -60,7 +60,7 @@ def open_measured(image: Any, *, where: Any) -> Measured:
 
 
 def _opened(image: Any, kind: str, device: str, name: str) -> Any:
-    array = _dispatch._as_array(image, kind, device, name)
+    array = _dispatch.as_array(image, kind, device, name)
     _checks.image_dtype(np.dtype(array.dtype), "iuf", name)
     _checks.image_shape(tuple(array.shape), name)
     return array
@@ -97,32 +97,59 @@ def lost_to_nan(image: Measured, policy: str) -> bool:
     return any_sample(image, xp.isinf if policy == "omit" else lambda block: ~xp.isfinite(block))
 
 
-def map_samples(function: Callable[[Any, Any], Any], image: Any, name: str, out: Any) -> Any:
-    """``function(xp, block)`` of every block of an image, as the caller's own kind.
+class SampleMap(Protocol):
+    """A function of samples, written twice: a kernel for the CPU, and a formula for CuPy."""
+
+    def run(self, src: Any, dst: Any) -> None:
+        """One axis, C-contiguous, native, not float16; ``dst`` holds what samples are computed in and may be ``src``."""
+
+    def formula(self, xp: Any, samples: Any) -> Any:
+        """Of a block of samples, which it may change, with the functions of ``xp``."""
+
+
+def map_samples(function: SampleMap, image: Any, name: str, out: Any) -> Any:
+    """``function`` of every sample of an image, as the caller's own kind.
 
     Float images keep their dtype and everything is computed in it, but float16 in float32; integers of 8 and 16 bits
     become float32, wider ones float64.
     """
     kind = _dispatch.library(image)
-    device = _dispatch._device(image, kind)
+    device = _dispatch.device_of(image, kind)
     array = _opened(image, kind, device, name)
     dtype = result_dtype(np.dtype(array.dtype))
     working = np.promote_types(dtype.newbyteorder("="), np.float32)
     if out is not None:
-        _dispatch._check_same_kind("out", out, image, kind, device)
-        _dispatch._check_out(out, image, array, kind, device, dtype)
+        _dispatch.check_same_kind("out", out, image, kind, device)
+        _dispatch.check_out(out, image, array, kind, device, dtype)
     opened = Measured(image, kind, device, array, None)
     with opened.current(), np.errstate(all="ignore"):
         xp = opened.xp
         if out is None:
             result, target = _dispatch.new_array(image, kind, device, array.shape, dtype)
         else:
-            result, target = out, _dispatch._as_array(out, kind, device, "out")
+            result, target = out, _dispatch.as_array(out, kind, device, "out")
             if xp.may_share_memory(target, array) and not _same_samples(target, array):
                 array = array.copy()
-        for block in blocks(array.shape, device != "cpu"):
-            target[block] = function(xp, array[block].astype(working))
+        if device == "cpu":
+            _run_on_cpu(function, array, target, working)
+        else:
+            for block in blocks(array.shape, on_cuda=True):
+                target[block] = function.formula(xp, array[block].astype(working))
     return result
+
+
+def _run_on_cpu(function: SampleMap, array: Any, target: Any, working: np.dtype[Any]) -> None:
+    """All at once where both arrays lie in memory as kernels want them, else block by block through copies that do."""
+    native = array.dtype.newbyteorder("=")
+    read = working if native == np.float16 else native
+    if array.flags.c_contiguous and array.dtype == read and target.flags.c_contiguous and target.dtype == working:
+        function.run(array.reshape(-1), target.reshape(-1))
+        return
+    for block in blocks(array.shape, on_cuda=False):
+        src = np.ascontiguousarray(array[block], read)
+        dst = np.empty(src.shape, working)
+        function.run(src.reshape(-1), dst.reshape(-1))
+        target[block] = dst
 
 
 def result_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -70,6 +70,9 @@ DISPATCH = [
     ["tests/test_torch.py", "tests/test_filters.py", "-k", "not cupy"],
     ["tests/test_bad_input.py", "tests/test_dask.py"],
 ]
+CHECKS = [["tests/test_limits.py"], ["tests/test_bad_input.py", "tests/test_num_threads.py"], *FILTERS[:2]]
+NOISE_CHECKS = [["tests/test_limits.py"], ["tests/test_anscombe.py", "tests/test_noise.py", "tests/test_noise_poisson_gaussian.py"]]
+METRIC_CHECKS = [["tests/test_limits.py"], ["tests/test_metrics_bad_input.py"], ["tests/test_metrics_protocols.py"]]
 METRICS = [["tests/test_metrics.py"], ["tests/test_metrics_protocols.py", "tests/test_metrics_arrays.py"]]
 NOISE = {
     "anscombe": "anscombe",
@@ -78,9 +81,10 @@ NOISE = {
     "patches": "noise",
 }
 SUITES: dict[str, list[list[str]]] = {
-    "imrestore/_checks.py": [
-        ["tests/test_limits.py"], ["tests/test_bad_input.py", "tests/test_num_threads.py"], *FILTERS[:2],
-    ],
+    **{f"imrestore/_checks/{name}.py": CHECKS for name in ("values", "images", "windows")},
+    "imrestore/_checks/joint.py": [*CHECKS, ["tests/test_guided.py"]],
+    "imrestore/_checks/noise.py": NOISE_CHECKS,
+    "imrestore/_checks/metrics.py": METRIC_CHECKS,
     "imrestore/_dispatch.py": DISPATCH,
     "imrestore/_blocks.py": [["tests/test_dask.py"]],
     "imrestore/_threads.py": [["tests/test_num_threads.py"]],
@@ -98,7 +102,11 @@ SUITES: dict[str, list[list[str]]] = {
     },
     **{
         f"kernels/imrestore_kernels/cpu/{name}.py": [["tests/test_guided.py"], *about("guided")]
-        for name in ("guided", "_guided_any", "_guided_planes", "_moments")
+        for name in ("guided", "_guided_any", "_guided_planes", "_guided_windows", "_moments")
+    },
+    **{
+        f"kernels/imrestore_kernels/cpu/{name}.py": [*about("guided"), *about("nl_means")]
+        for name in ("_row_text", "_text_kernel")
     },
     "kernels/imrestore_kernels/cpu/metrics.py": [["tests/test_metrics.py"]],
     "kernels/imrestore_kernels/cpu/_metric_ops.py": [["tests/test_metrics.py"]],
@@ -121,7 +129,7 @@ SUITES: dict[str, list[list[str]]] = {
 
 # Mutants that change nothing anyone could see, with the reason: (file name, mutated line as it is shown) -> reason.
 EQUIVALENT: dict[tuple[str, str], str] = {
-    ("_checks.py", "if math.prod(sides) > MAX_SAMPLES:   [> -> >=]"): "2**31 - 1 is a prime: no window has as many samples",
+    ("windows.py", "if math.prod(sides) > MAX_SAMPLES:   [> -> >=]"): "2**31 - 1 is a prime: no window has as many samples",
 }
 
 
@@ -150,7 +158,7 @@ def cuda_tests() -> list[str]:
 def targets() -> list[str]:
     """Files worth breaking."""
     patterns = ("imrestore/_*.py", *(f"imrestore/{family}/_*.py" for family in ("filters", "denoise", "noise", "metrics")),
-                "kernels/imrestore_kernels/*.py", "kernels/imrestore_kernels/cpu/*.py")  # fmt: skip
+                "imrestore/_checks/*.py", "kernels/imrestore_kernels/*.py", "kernels/imrestore_kernels/cpu/*.py")  # fmt: skip
     patterns += ("kernels/imrestore_kernels/cuda/*.cu", "kernels/imrestore_kernels/cuda/*.cuh") if cuda_tests() else ()
     found = sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
     return [f for f in found if Path(f).name not in ("__init__.py", "_version.py", "_warmup.py")]

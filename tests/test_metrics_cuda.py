@@ -13,7 +13,7 @@ from imrestore_kernels.cuda import _launch
 from imrestore_kernels.cuda.metrics import squared_error as cuda_squared_error
 from imrestore_kernels.cuda.metrics import ssim as cuda_ssim
 
-from imrestore.metrics import ms_ssim, mse, psnr, ssim
+from imrestore.metrics import _psnr, ms_ssim, mse, psnr, ssim
 from tests.cases import FLOATS, INTEGERS
 from tests.cases.metrics import CLOSE, pair
 from tests.cuda_on_cpu.emulator import ORDERS, Emulator, check_guards, compiler, guarded
@@ -26,7 +26,9 @@ emulated = pytest.mark.skipif(compiler() is None, reason="the CUDA emulator need
 
 @pytest.fixture
 def on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The public functions hand NumPy arrays to the CUDA launchers."""
+    """The public functions hand NumPy arrays to the CUDA launchers, also those like ones they have seen before."""
+    monkeypatch.setattr(_psnr, "_replays", {})
+    monkeypatch.setattr(_psnr, "_remember", lambda *_: None)
     module = importlib.import_module("imrestore_kernels.cpu.metrics")
     monkeypatch.setattr(module, "squared_error", cuda_squared_error)
     monkeypatch.setattr(module, "ssim", cuda_ssim)

@@ -79,14 +79,15 @@ def described(pixels: NDArray[Any], axis: int | None) -> str:
 
 def measure(image: NDArray[Any], reference: NDArray[Any], options: dict[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
     """Values by name, and why one is missing."""
-    from imrestore import _checks, metrics
+    from imrestore import metrics
+    from imrestore._checks import metrics as metric_checks
 
     values = {"psnr": metrics.psnr(image, reference, **options)}
     missing = {}
     lengths = [n - 2 * options["crop"] for n in image.shape[: options["channel_axis"]]]
     for name, scales in SCALES.items():
         try:
-            _checks.ssim_shape(lengths, SIZE, scales)
+            metric_checks.ssim_shape(lengths, SIZE, scales)
         except ValueError as error:
             missing[name] = str(error)
             continue

@@ -26,9 +26,10 @@ def noise(args: argparse.Namespace) -> int:
     """Print sigma, gain and read noise of every channel of every page; 1 if a file could not be measured."""
     import imrestore
     from imrestore import _checks
+    from imrestore._checks import noise as noise_checks
 
     try:
-        options = {"offset": _checks.image_offset(args.offset), "nan_policy": _checks.nan_policy(args.nan_policy)}
+        options = {"offset": noise_checks.image_offset(args.offset), "nan_policy": _checks.nan_policy(args.nan_policy)}
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
     limits = Limits(args.max_pixels, args.max_ratio)
@@ -80,9 +81,9 @@ def _measure_file(
 
 def _channels(page: Page, channel_axis: int | str | None) -> list[NDArray[Any]]:
     """Views of the channels that hold light; alpha does not."""
-    from imrestore import _checks
+    from imrestore._checks import noise as noise_checks
 
-    axis = page.channel_axis if channel_axis == "auto" else _checks.measured_axes(channel_axis, page.pixels.ndim)
+    axis = page.channel_axis if channel_axis == "auto" else noise_checks.measured_axes(channel_axis, page.pixels.ndim)
     if axis is None:
         return [page.pixels]
     hidden = page.alpha if channel_axis == "auto" else ()

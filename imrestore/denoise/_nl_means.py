@@ -186,10 +186,11 @@ def _estimated(opened: _dispatch.Opened) -> float:
 
     variances = []
     for picture, mask in opened.pictures():
-        if not _finite(picture):
+        sigmas = estimate_sigma(picture, channel_axis=-1, where=mask)
+        if picture.dtype.kind == "f" and any(map(math.isnan, sigmas)):
             finite = np.isfinite(picture)
-            mask = finite if mask is None else mask & finite
-        variances += [s * s for s in estimate_sigma(picture, channel_axis=-1, where=mask)]
+            sigmas = estimate_sigma(picture, channel_axis=-1, where=finite if mask is None else mask & finite)
+        variances += [s * s for s in sigmas]
     known = [variance for variance in variances if variance == variance]
     return math.sqrt(math.fsum(known) / len(known)) if known else 0.0
 

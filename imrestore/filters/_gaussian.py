@@ -15,7 +15,7 @@ _replays: dict[Any, Callable[[Any], Any]] = {}
 
 
 @lru_cache(maxsize=256)
-def _weights(sigma: float, radius: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def gaussian_weights(sigma: float, radius: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Sampled, truncated and normalised Gaussian of 2 radius + 1 taps in float64."""
     if sigma == 0 or radius == 0:
         return np.ones(1) if radius == 0 else (np.arange(-radius, radius + 1) == 0).astype(np.float64)
@@ -122,7 +122,7 @@ def gaussian(
         image, axes=axes, channel_axis=channel_axis, out=out, where=where, nan_policy=nan_policy, cval=cval, kinds="iuf"
     )
     sigmas, radii = _checks.gaussian_radii(sigma, truncate, radius, len(opened.axes))
-    weights = opened.in_order([_weights(s, r) for s, r in zip(sigmas, radii, strict=True)])
+    weights = opened.in_order([gaussian_weights(s, r) for s, r in zip(sigmas, radii, strict=True)])
     border = _checks.border_mode(mode)
     constant = _checks.constant_value(cval, border, opened.dtype)
     if opened.on_cuda:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imrestore import _checks, _dispatch
+from imrestore._checks import metrics as metric_checks
 
 #: BT.601 luma of the studio range, 16 to 235, in thousandths of R, G and B as whole numbers: 65.481, 128.553 and 24.966 for
 #: R, G and B from 0 to 1 (MATLAB's rgb2ycbcr).
@@ -30,7 +31,7 @@ class Pair(NamedTuple):
     @property
     def xp(self) -> Any:
         """Namespace the arrays belong to, NumPy or CuPy."""
-        return _dispatch._namespace(self.device != "cpu")
+        return _dispatch.namespace(self.device != "cpu")
 
     @property
     def lengths(self) -> list[int]:
@@ -69,27 +70,27 @@ def opened(
     Without ``ranged`` nothing depends on the range and none is asked for.
     """
     kind = _dispatch.library(image)
-    _checks.metric_kind(kind == _dispatch.DASK)
-    device = _dispatch._device(image, kind)
-    arrays = [_dispatch._as_array(image, kind, device, "image")]
+    metric_checks.not_lazy(kind == _dispatch.DASK)
+    device = _dispatch.device_of(image, kind)
+    arrays = [_dispatch.as_array(image, kind, device, "image")]
     for name, other in (("reference", reference), ("where", where)):
-        _dispatch._check_same_kind(name, other, image, kind, device)
-    arrays.append(_dispatch._as_array(reference, _dispatch.library(reference), device, "reference"))
+        _dispatch.check_same_kind(name, other, image, kind, device)
+    arrays.append(_dispatch.as_array(reference, _dispatch.library(reference), device, "reference"))
     dtypes = [_checks.image_dtype(np.dtype(a.dtype), "iuf", name) for a, name in zip(arrays, ("image", "reference"), strict=True)]
     shape = tuple(arrays[0].shape)
-    _checks.pair_shape(shape, tuple(arrays[1].shape))
-    channel = _checks.metric_channel(channel_axis, len(shape))
-    convention = _checks.protocol(protocol, None if channel is None else shape[channel])
-    border = _checks.metric_crop(crop, [n for axis, n in enumerate(shape) if axis != channel], convention)
+    metric_checks.pair_shape(shape, tuple(arrays[1].shape))
+    channel = _checks.axis_of_channels(channel_axis, len(shape))
+    convention = metric_checks.protocol(protocol, None if channel is None else shape[channel])
+    border = metric_checks.border_crop(crop, [n for axis, n in enumerate(shape) if axis != channel], convention)
     policy = _checks.nan_policy(nan_policy)
     scales: list[float | None] = [None, None]
     peak = 255.0
     if convention is not None:
-        scales = _checks.levels(data_range, dtypes)
+        scales = metric_checks.levels(data_range, dtypes)
     elif ranged:
-        peak = _checks.data_range(data_range, dtypes)
-    with _dispatch._on_device(image, kind, device):
-        xp = _dispatch._namespace(device != "cpu")
+        peak = metric_checks.data_range(data_range, dtypes)
+    with _dispatch.on_device(image, kind, device):
+        xp = _dispatch.namespace(device != "cpu")
         inner = tuple(slice(None) if axis == channel else slice(border, n - border) for axis, n in enumerate(shape))
         mask = None if where is None else _dispatch.broadcast_where(where, arrays[0], kind, device)[inner]
         arrays = [array[inner] for array in arrays]
@@ -105,7 +106,7 @@ def opened(
 
 
 def _aligned(array: Any) -> Any:
-    return array if _dispatch._aligned(array) else array.copy()
+    return array if _dispatch.is_aligned(array) else array.copy()
 
 
 def _without_nan(xp: Any, arrays: list[Any], mask: Any, policy: str) -> Any:

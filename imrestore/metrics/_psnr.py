@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
+from imrestore import _dispatch
 from imrestore.metrics import _pair
+
+#: Comparisons of two plain arrays, by all that was checked for them (see `_total_for`), and how many are kept.
+_replays: dict[Any, Callable[[Any], Any]] = {}
+_MAX_REPLAYS = 256
 
 
 def mse(image: Any, reference: Any, *, where: Any = None, nan_policy: str = "propagate") -> float:
@@ -57,9 +64,19 @@ def mse(image: Any, reference: Any, *, where: Any = None, nan_policy: str = "pro
     >>> imrestore.metrics.mse(reference + 3, reference)
     9.0
     """
+    key = None
+    if type(image) is ndarray is type(reference) and where is None:
+        key = (image.shape, image.dtype, reference.shape, reference.dtype, nan_policy)
+        if (replay := _dispatch.find(_replays, key)) is not None:
+            known: float = replay((image, reference))
+            return known
     options = {"data_range": None, "protocol": None, "crop": 0, "channel_axis": None, "where": where, "nan_policy": nan_policy}
     with _pair.opened(image, reference, **options, ranged=False) as pair:
-        return _mean_square(pair)
+        error = _mean_square(pair)
+    if key is not None and (total := _total_for(key, pair)) is not None:
+        count = pair.image.size
+        _remember(key, lambda images: total(images[0].ravel(), images[1].ravel()) / count)
+    return error
 
 
 def psnr(
@@ -140,6 +157,14 @@ def psnr(
     >>> imrestore.metrics.psnr(reference / 255, reference, data_range=1, protocol="gray")
     inf
     """
+    key = None
+    if type(image) is ndarray is type(reference) and protocol is where is channel_axis is None:
+        key = (
+            image.shape, image.dtype, reference.shape, reference.dtype, data_range, type(data_range), crop, type(crop), nan_policy,
+        )  # fmt: skip
+        if (replay := _dispatch.find(_replays, key)) is not None:
+            known: float = replay((image, reference))
+            return known
     with _pair.opened(
         image,
         reference,
@@ -151,10 +176,41 @@ def psnr(
         nan_policy=nan_policy,
     ) as pair:
         error = _mean_square(pair)
-    if error == 0:
-        return math.inf
     # The logarithm of the range before its square: it may be too large for a float.
-    return 20 * math.log10(pair.data_range) - 10 * math.log10(error)
+    decibels = 20 * math.log10(pair.data_range)
+    if key is not None and (total := _total_for(key, pair)) is not None:
+        count, log10 = pair.image.size, math.log10
+
+        def replay(images: Any) -> float:
+            mean_square = total(images[0].ravel(), images[1].ravel()) / count
+            return decibels - 10 * log10(mean_square) if mean_square else math.inf
+
+        _remember(key, replay)
+    return decibels - 10 * math.log10(error) if error else math.inf
+
+
+def _total_for(key: tuple[Any, ...], pair: _pair.Pair) -> Callable[[Any, Any], float] | None:
+    """The sum of squares for the next two arrays like these, where all that was checked is in the key.
+
+    The checks take 35 us, the squares of 512x512 bytes 7. What holds for two arrays of NumPy's holds for all of the same shapes
+    and dtypes, in any layout.
+    """
+    shape, dtype = pair.image.shape, pair.image.dtype
+    if pair.where is not None or key[0] != shape or key[1] != dtype or key[3] != dtype:  # chosen, cropped or converted
+        return None
+    if dtype == np.float16 or (dtype.kind != "f" and dtype.itemsize > 2):  # other kernels read values at any address
+        return None
+    if key[-1] == "raise" and dtype.kind == "f":  # the images have to be looked at every time
+        return None
+    from imrestore_kernels.cpu.metrics import error_sum
+
+    return error_sum(pair.image.size, dtype)
+
+
+def _remember(key: tuple[Any, ...], replay: Callable[[Any], float]) -> None:
+    if len(_replays) >= _MAX_REPLAYS:
+        _replays.clear()
+    _replays[key] = replay
 
 
 def _mean_square(pair: _pair.Pair) -> float:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imrestore import _checks
-from imrestore.filters._gaussian import _weights
+from imrestore._checks import metrics as metric_checks
+from imrestore.filters._gaussian import gaussian_weights
 from imrestore.metrics import _pair
 
 #: Samples of both images, at least, whose mean is subtracted before anything is squared.
@@ -111,7 +112,7 @@ def ssim(
     >>> round(imrestore.metrics.ssim(image, reference), 4)
     0.8181
     """
-    measure = _Measure(_window(*_checks.ssim_window(size, sigma)), *_checks.ssim_constants(k1, k2))
+    measure = _Measure(_window(*metric_checks.ssim_window(size, sigma)), *metric_checks.ssim_constants(k1, k2))
     _checks.flag("full", full)
     with _pair.opened(
         image,
@@ -123,7 +124,7 @@ def ssim(
         where=where,
         nan_policy=nan_policy,
     ) as pair:
-        _checks.ssim_shape(pair.lengths, measure.window.size, 1)
+        metric_checks.ssim_shape(pair.lengths, measure.window.size, 1)
         first, second = pair.planes(pair.image), pair.planes(pair.reference)
         means, similarity = _similarity(pair, first, second, measure, True, full or pair.where is not None)
         if pair.where is not None:
@@ -207,10 +208,10 @@ def ms_ssim(
     >>> imrestore.metrics.ms_ssim(reference, reference, data_range=1)
     1.0
     """
-    measure = _Measure(_window(*_checks.ssim_window(size, sigma)), *_checks.ssim_constants(k1, k2))
-    exponents = _checks.ssim_weights(weights)
+    measure = _Measure(_window(*metric_checks.ssim_window(size, sigma)), *metric_checks.ssim_constants(k1, k2))
+    exponents = metric_checks.ssim_weights(weights)
     with _pair.opened(image, reference, data_range=data_range, protocol=protocol, crop=crop, channel_axis=channel_axis) as pair:
-        _checks.ssim_shape(pair.lengths, measure.window.size, len(exponents))
+        metric_checks.ssim_shape(pair.lengths, measure.window.size, len(exponents))
         first, second = pair.planes(pair.image), pair.planes(pair.reference)
         products = [1.0] * len(first)
         for scale, exponent in enumerate(exponents, start=1):
@@ -231,7 +232,7 @@ class _Measure(NamedTuple):
 
 
 def _window(size: int, sigma: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return _weights(sigma, size // 2)
+    return gaussian_weights(sigma, size // 2)
 
 
 def _similarity(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imrestore import _checks, _dispatch
-from imrestore._samples import map_samples, result_dtype
+from imrestore._checks import noise as noise_checks
+from imrestore._samples import SampleMap, map_samples, result_dtype
 
 METHODS = ("exact", "asymptotic", "algebraic")
 #: Counts up to which the exact inverse is a table of so many points, and read noise, as variance in counts, up to which
@@ -85,9 +85,9 @@ def anscombe(image: Any, gain: float = 1.0, read_noise: float = 0.0, *, offset: 
     >>> anscombe(counts).std(axis=1).round(1)
     array([1., 1.])
     """
-    factor, spread, zero = _checks.noise_parameters(gain, read_noise, offset)
+    factor, spread, zero = noise_checks.parameters(gain, read_noise, offset)
     shift = 3 / 8 + (spread / factor) ** 2
-    return _mapped(functools.partial(_forward, zero=zero, factor=factor, shift=shift), image, "image", out)
+    return _mapped(_Forward(zero, factor, shift), image, "image", out)
 
 
 def inverse_anscombe(
@@ -156,14 +156,13 @@ def inverse_anscombe(
     >>> inverse_anscombe(mean, method="algebraic").round(2)
     array([1.77])
     """
-    factor, spread, zero = _checks.noise_parameters(gain, read_noise, offset)
-    chosen = _checks.noise_method(method, METHODS)
+    factor, spread, zero = noise_checks.parameters(gain, read_noise, offset)
+    chosen = noise_checks.method(method, METHODS)
     variance = (spread / factor) ** 2
-    function = functools.partial(_inverse, zero=zero, factor=factor, variance=variance, method=chosen)
-    return _mapped(function, values, "values", out)
+    return _mapped(_Inverse(zero, factor, variance, chosen), values, "values", out)
 
 
-def _mapped(function: Callable[[Any, Any], Any], image: Any, name: str, out: Any) -> Any:
+def _mapped(function: SampleMap, image: Any, name: str, out: Any) -> Any:
     if _dispatch.library(image) != _dispatch.DASK:
         return map_samples(function, image, name, out)
     import dask.array as da
@@ -177,32 +176,67 @@ def _mapped(function: Callable[[Any, Any], Any], image: Any, name: str, out: Any
     return image.map_blocks(_of_block, function, name, dtype=dtype, meta=image._meta.astype(dtype))
 
 
-def _of_block(block: Any, function: Callable[[Any, Any], Any], name: str) -> Any:
+def _of_block(block: Any, function: SampleMap, name: str) -> Any:
     return map_samples(function, block, name, None)
 
 
-def _forward(xp: Any, counts: Any, *, zero: float, factor: float, shift: float) -> Any:
-    counts -= zero
-    counts /= factor
-    counts += shift
-    xp.maximum(counts, 0, out=counts)
-    xp.sqrt(counts, out=counts)
-    counts *= 2
-    return counts
+class _Forward(NamedTuple):
+    """The transform, for both rings."""
 
+    zero: float
+    factor: float
+    shift: float
 
-def _inverse(xp: Any, values: Any, *, zero: float, factor: float, variance: float, method: str) -> Any:
-    counts = values * values
-    counts /= 4
-    counts -= (3 / 8 if method == "algebraic" else 1 / 8) + variance
-    if method == "exact" and variance > _TABLE_VARIANCE:
+    def run(self, src: Any, dst: Any) -> None:
+        from imrestore_kernels.cpu.anscombe import anscombe
+
+        anscombe(src, dst, *self)
+
+    def formula(self, xp: Any, counts: Any) -> Any:
+        counts -= self.zero
+        counts /= self.factor
+        counts += self.shift
         xp.maximum(counts, 0, out=counts)
-    elif method == "exact":
-        table = _table(variance)
-        counts = xp.where(values < table.last, _looked_up(xp, values, table), counts)
-    counts *= factor
-    counts += zero
-    return counts
+        xp.sqrt(counts, out=counts)
+        counts *= 2
+        return counts
+
+
+class _Inverse(NamedTuple):
+    """The inverses, for both rings."""
+
+    zero: float
+    factor: float
+    variance: float
+    method: str
+
+    @property
+    def less(self) -> float:
+        return (3 / 8 if self.method == "algebraic" else 1 / 8) + self.variance
+
+    @property
+    def least(self) -> float:
+        return 0.0 if self.method == "exact" and self.table is None else -math.inf
+
+    @property
+    def table(self) -> _Table | None:
+        return _table(self.variance) if self.method == "exact" and self.variance <= _TABLE_VARIANCE else None
+
+    def run(self, src: Any, dst: Any) -> None:
+        from imrestore_kernels.cpu.anscombe import inverse_anscombe
+
+        inverse_anscombe(src, dst, self.zero, self.factor, self.less, self.least, self.table)
+
+    def formula(self, xp: Any, values: Any) -> Any:
+        counts = values * values
+        counts /= 4
+        counts -= self.less
+        xp.maximum(counts, self.least, out=counts)
+        if self.table is not None:
+            counts = xp.where(values < self.table.last, _looked_up(xp, values, self.table), counts)
+        counts *= self.factor
+        counts += self.zero
+        return counts
 
 
 def _looked_up(xp: Any, values: Any, table: _Table) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imrestore import _checks
+from imrestore._checks import noise as noise_checks
 from imrestore._samples import Measured, lost_to_nan, open_measured
 from imrestore.noise import _patches
 
@@ -143,8 +144,8 @@ def estimate_poisson_gaussian(
     (2.0, 10)
     """
     opened = open_measured(image, where=where)
-    axis = _checks.measured_axes(channel_axis, opened.array.ndim)
-    zero = _checks.image_offset(offset)
+    axis = noise_checks.measured_axes(channel_axis, opened.array.ndim)
+    zero = noise_checks.image_offset(offset)
     policy = _checks.nan_policy(nan_policy)
     with opened.current(), np.errstate(all="ignore"):
         channels = 1 if axis is None else opened.array.shape[axis]

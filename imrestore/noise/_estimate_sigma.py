@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from imrestore import _checks
+from imrestore._checks import noise as noise_checks
 from imrestore._samples import Measured, lost_to_nan, open_measured
 from imrestore.noise import _patches
 
@@ -124,8 +125,8 @@ def estimate_sigma(
     (5.0, 5.1)
     """
     opened = open_measured(image, where=where)
-    axis = _checks.measured_axes(channel_axis, opened.array.ndim)
-    measure = {"pca": _by_eigenvalues, "wavelet": _by_wavelet}[_checks.noise_method(method, METHODS)]
+    axis = noise_checks.measured_axes(channel_axis, opened.array.ndim)
+    measure = {"pca": _by_eigenvalues, "wavelet": _by_wavelet}[noise_checks.method(method, METHODS)]
     policy = _checks.nan_policy(nan_policy)
     with opened.current(), np.errstate(all="ignore"):
         channels = 1 if axis is None else opened.array.shape[axis]

@@ -127,12 +127,14 @@ def without_clipped(xp: Any, patches: Patches, need: int) -> tuple[Patches, floa
     clips_low, clips_high = (int(xp.count_nonzero(at)) > many for at in (patches.lowest == low, patches.highest == high))
     if patches.number <= need or not (clips_low or clips_high):
         return patches, None, None
-    clipped = xp.zeros(patches.number, xp.int64)
-    for clips, level in ((clips_low, low), (clips_high, high)):
-        if clips:
-            clipped += xp.count_nonzero(patches.values == (level - patches.first), axis=0)
-    fewest = xp.partition(clipped, need - 1)[need - 1]
-    return patches.take(clipped <= fewest), float(low) if clips_low else None, float(high) if clips_high else None
+    few = ~(clips_low & (patches.lowest == low) | clips_high & (patches.highest == high))  # none at all
+    if int(xp.count_nonzero(few)) < need:
+        clipped = xp.zeros(patches.number, xp.int64)
+        for clips, level in ((clips_low, low), (clips_high, high)):
+            if clips:
+                clipped += xp.count_nonzero(patches.values == (level - patches.first), axis=0)
+        few = clipped <= xp.partition(clipped, need - 1)[need - 1]
+    return patches.take(few), float(low) if clips_low else None, float(high) if clips_high else None
 
 
 def enough(sides: tuple[int, ...]) -> int:
@@ -188,7 +190,7 @@ def _product(xp: Any, basis: Any, values: Any) -> Any:
     """``basis @ values``, the same bits for any number of BLAS threads."""
     product = xp.empty((basis.shape[0], values.shape[1]), values.dtype)
     for at in _blocks(xp, values.shape[1]):
-        product[:, at] = basis @ values[:, at]
+        xp.matmul(basis, values[:, at], out=product[:, at])
     return product
 
 

@@ -13,7 +13,7 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     """
     import numpy as np
 
-    from imrestore_kernels.cpu import _rank_select, _separable, gaussian, guided, mean, median, metrics
+    from imrestore_kernels.cpu import _rank_select, _separable, anscombe, gaussian, guided, mean, median, metrics
     from imrestore_kernels.cpu._bands import similarity_kernel
     from imrestore_kernels.cpu._masked_similarity import masked_kernel
     from imrestore_kernels.cpu._rank_bitset import bitset_kernel
@@ -50,6 +50,10 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     for dtype in map(np.dtype, ("uint8", "uint16", "float32", "float64")):
         jobs.append((f"squared error {dtype}", partial(metrics.squares_kernel, dtype)))
         jobs.append((f"structural similarity {dtype}", partial(metrics.similarity_kernel, dtype)))
+    for dtype in map(np.dtype, ("uint8", "uint16", "float32", "float64")):
+        jobs.append((f"Anscombe's transform {dtype}", partial(anscombe.forward_kernel, dtype)))
+    for dtype in map(np.dtype, ("float32", "float64")):
+        jobs.append((f"inverse of Anscombe's transform {dtype}", partial(anscombe.inverse_kernel, dtype)))
     jobs.append(("histograms uint8", partial(histogram_kernel, np.dtype(np.uint8))))
     jobs += [(f"bit set {dtype}", partial(bitset_kernel, np.dtype(dtype))) for dtype in ("uint16", "float32")]
     jobs += [(f"separable sums {dtype}", partial(_separable.pass_kernel, np.dtype(dtype))) for dtype in ("int64", "float64")]

@@ -28,8 +28,7 @@ def bilateral(
     pad_counts: bool = True,
 ) -> None:
     """Mean of the samples that are near and of like value; the contract is in ``kernels/README.md``."""
-    # An axis with sigma 0 has weight in the middle only.
-    shape, reach = as_volumes(src.shape, tuple(r if s > 0 else 0 for s, r in zip(sigma_space, radii, strict=True)))
+    shape, reach = as_volumes(src.shape, radii)
     sigmas = (1.0,) * (3 - len(sigma_space)) + tuple(sigma_space)
     # Next to the least sigma here nothing but the nearest samples counts, and squares are still finite.
     with np.errstate(under="ignore"):

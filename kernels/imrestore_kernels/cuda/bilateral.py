@@ -38,7 +38,6 @@ def bilateral(
     pad_counts: bool = True,
 ) -> None:
     """Mean of the pixels that are near and alike; arrays, border and values as in ``kernels/README.md``."""
-    radii = [radius if sigma > 0 else 0 for radius, sigma in zip(radii, sigma_space, strict=True)]
     picture = as_pictures(src.shape, [radius == 0 for radius in radii]) if where is None else None
     tile = None
     if picture is not None:
