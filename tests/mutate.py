@@ -73,7 +73,10 @@ DISPATCH = [
 CHECKS = [["tests/test_limits.py"], ["tests/test_bad_input.py", "tests/test_num_threads.py"], *FILTERS[:2]]
 NOISE_CHECKS = [["tests/test_limits.py"], ["tests/test_anscombe.py", "tests/test_noise.py", "tests/test_noise_poisson_gaussian.py"]]
 METRIC_CHECKS = [["tests/test_limits.py"], ["tests/test_metrics_bad_input.py"], ["tests/test_metrics_protocols.py"]]
-METRICS = [["tests/test_metrics.py"], ["tests/test_metrics_protocols.py", "tests/test_metrics_arrays.py"]]
+METRICS = [
+    ["tests/test_metrics.py", "tests/test_metrics_repeated.py"],
+    ["tests/test_metrics_protocols.py", "tests/test_metrics_arrays.py"],
+]
 NOISE = {
     "anscombe": "anscombe",
     "estimate_sigma": "noise",
@@ -87,6 +90,7 @@ SUITES: dict[str, list[list[str]]] = {
     "imrestore/_checks/metrics.py": METRIC_CHECKS,
     "imrestore/_dispatch.py": DISPATCH,
     "imrestore/_blocks.py": [["tests/test_dask.py"]],
+    "imrestore/_samples.py": [["tests/test_anscombe_kernel.py"], ["tests/test_anscombe.py", "tests/test_noise.py"]],
     "imrestore/_threads.py": [["tests/test_num_threads.py"]],
     **{
         f"imrestore/filters/_{name}.py": [*about(name), ["tests/test_dask.py", "tests/test_bad_input.py", "-k", name]]
@@ -108,8 +112,10 @@ SUITES: dict[str, list[list[str]]] = {
         f"kernels/imrestore_kernels/cpu/{name}.py": [*about("guided"), *about("nl_means")]
         for name in ("_row_text", "_text_kernel")
     },
-    "kernels/imrestore_kernels/cpu/metrics.py": [["tests/test_metrics.py"]],
+    "kernels/imrestore_kernels/cpu/metrics.py": [["tests/test_metrics_repeated.py"], ["tests/test_metrics.py"]],
     "kernels/imrestore_kernels/cpu/_metric_ops.py": [["tests/test_metrics.py"]],
+    "kernels/imrestore_kernels/cpu/_byte_squares.py": [["tests/test_metrics_repeated.py", "-k", "bytes or chunk"]],
+    "kernels/imrestore_kernels/cpu/anscombe.py": [["tests/test_anscombe_kernel.py"]],
     "kernels/imrestore_kernels/borders.py": FILTERS,
     "kernels/imrestore_kernels/networks.py": [["tests/test_networks.py"], *about("median")],
     "kernels/imrestore_kernels/rank_program.py": [["tests/test_networks.py"], *about("median")],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from imrestore_kernels.cpu.anscombe import BLOCK, compute_type
+from imrestore_kernels.cpu.anscombe import inverse_anscombe as kernel
 
 import imrestore
 from imrestore.noise import _anscombe, anscombe, inverse_anscombe
@@ -135,6 +136,23 @@ def test_the_ends_of_the_table() -> None:
         beyond = np.array([table.last, np.nextafter(table.last, np.inf), table.last + 1])
         asymptotic = inverse_anscombe(beyond, 1.0, read_noise, method="asymptotic")
         np.testing.assert_array_equal(inverse_anscombe(beyond, 1.0, read_noise), asymptotic)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_last_samples_of_the_table_have_the_bits_of_the_formula(dtype: str) -> None:
+    """Where rounding decides whether a sample is below the table's end, and may put it on or beyond the last point."""
+    rng, real = np.random.default_rng(0), np.dtype(dtype).type
+    at_the_end = 0
+    for _ in range(300):
+        table = _anscombe._Table(rng.random(4096).cumsum(), *rng.uniform([1.0, 0.004], [8.0, 0.006]).tolist())
+        values = (real(table.last) + np.arange(-20, 21) * np.spacing(real(table.last))).astype(dtype)
+        below = values < real(table.last)
+        at_the_end += int((below & ((values - real(table.first)) / real(table.step) >= 4095)).sum())
+        counts = np.empty_like(values)
+        kernel(values, counts, 0.0, 1.0, 0.125, -math.inf, table)
+        asymptotic = values * values / 4 - real(0.125)
+        np.testing.assert_array_equal(counts, np.where(below, _anscombe._looked_up(np, values, table), asymptotic))
+    assert at_the_end > 10
 
 
 @pytest.mark.parametrize("gain", [1e-300, 1e-30, 1e30, 1e300])

@@ -102,20 +102,20 @@ def test_variances_on_a_pedestal() -> None:
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_a_colour_guide_of_few_bits_on_a_pedestal(dtype: str) -> None:
-    """Differences of squares in float64 do less than rounding the samples to float32: as good as moments joined in float64."""
-    step = 1 if dtype[0] == "u" else 1 / 8
-    guide = (GUIDE / 20 // step * step + {"uint8": 200, "uint16": 60000, "float32": 3000}[dtype]).astype(dtype)
+    """float32 does no more than rounding the samples to it once more: sums of squares would be off by their own size."""
+    step, pedestal = {"uint8": (1, 200), "uint16": (1, 60000), "float32": (1 / 8, 3000)}[dtype]
+    guide = (GUIDE / 20 // step * step + pedestal).astype(dtype)
     image = (IMAGE / 20 + 100).astype(np.float32)
     for eps in (1e-3, 1.0):
         fast = imrestore.guided(image, guide, 4, eps=eps, channel_axis=-1)
         exact = imrestore.guided(image.astype(np.float64), guide, 4, eps=eps, channel_axis=-1)
-        np.testing.assert_allclose(fast, exact, rtol=1.5 * 2.0**-24)
+        np.testing.assert_allclose(fast, exact, rtol=4 * 2.0**-24, atol=2 * pedestal * 2.0**-24)
 
 
 def test_a_flat_colour_guide_leaves_the_means() -> None:
-    """What is left of a variance of 0 is rounding, and no eps makes it count."""
+    """The variance of equal samples is 0, and no eps makes it count."""
     image = RNG.normal(0, 1, (30, 40)).astype(np.float32)
-    guide = np.full((30, 40, 3), 7777.7, np.float32)
+    guide = np.full((30, 40, 3), 7777.75, np.float32)
     for eps in (1e-30, 1e-3):
         flat = imrestore.guided(image, guide, 3, eps=eps, channel_axis=-1)
         means = imrestore.mean(imrestore.mean(image.astype(np.float64), 7), 7)

@@ -35,7 +35,8 @@ def test_numpy_images_load_numba_and_nothing_else() -> None:
         "for f in (imrestore.mean, imrestore.median, imrestore.gaussian): f(numpy.ones((9, 9), numpy.float32))\n"
         "imrestore.nl_means(numpy.ones((9, 9)), 1.0), imrestore.bilateral(numpy.ones((9, 9)), 1.0, 1.0)\n"
         "pair = numpy.ones((2, 11, 11))\n"
-        "imrestore.metrics.psnr(*pair, data_range=1), imrestore.metrics.ssim(*pair, data_range=1)"
+        "imrestore.metrics.psnr(*pair, data_range=1), imrestore.metrics.ssim(*pair, data_range=1)\n"
+        "imrestore.noise.inverse_anscombe(imrestore.noise.anscombe(pair), 1, 2)"
     )
     assert heavy(loaded) == ["numba", "llvmlite", "scipy"]  # numba/__init__.py looks for scipy's version
 

@@ -102,11 +102,9 @@ def guided(
 
     Variances are joined from those of smaller windows instead of subtracting squares (Chan, Golub and LeVeque, 1983), so small
     differences on a high pedestal count in full: the error is some tens of roundings of the largest sample of image and
-    guide (the latter times ``a``), those of float64, or of float32 where both have 8 bits and the guide is grey. For a colour
-    guide it grows with the condition of ``cov_k(I, I) + eps``. Where a colour guide and the image have 24 bits at most (all but
-    float64 and integers of 32 bits or more) covariances are differences of sums of products in float64, which is faster:
-    rounding them does less than rounding every sample to float32 again would, and an `eps` below 2**-48 of the mean
-    square acts as that. float64 pixels beyond 1e150 overflow when they are squared.
+    guide (the latter times ``a``). These are roundings of float64; of float32 where both have 8 bits, and where the guide has
+    several channels and both have 24 bits at most (all but float64 and integers of 32 bits or more). For a colour guide the
+    error grows with the condition of ``cov_k(I, I) + eps``. float64 pixels beyond 1e150 overflow when they are squared.
     The time grows with the logarithm of the radius.
 
     Examples

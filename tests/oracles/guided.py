@@ -56,8 +56,6 @@ def guided(
         view = sliding_window_view(plane, shape, where_axes)
         return view.reshape(*view.shape[: plane.ndim], -1)
 
-    # Beside a colour guide, sums of squares of samples of 24 bits are subtracted.
-    squares = guides.shape[-1] > 1 and all(a.dtype.itemsize <= 2 or a.dtype == np.float32 for a in (pixels, guides))
     low, high = [], []
     for c in range(pixels.shape[-1]):
         takes_part = windows(extended(valid[..., c], pad_counts))
@@ -66,7 +64,7 @@ def guided(
         centre = [as_long_double(guides[..., g]) for g in range(guides.shape[-1])]
         known = valid[..., c] | (np.isfinite(np.stack(centre)).all(axis=0) if guide is not None else False)
         with np.errstate(all="ignore"):
-            fits = fit(image_windows, guide_windows, takes_part, np.longdouble(eps), squares)
+            fits = fit(image_windows, guide_windows, takes_part, np.longdouble(eps))
             value, slack = averaged([windows(part) for part in fits], centre, known)
             slack = slack * ROUNDINGS * unit_roundoff(image, guides)
         bounds = bounds_of(value, slack, image.dtype)
@@ -89,7 +87,7 @@ def as_long_double(values: np.ndarray) -> np.ndarray:
 
 
 def fit(
-    image: np.ndarray, guide: list[np.ndarray], valid: np.ndarray, eps: np.longdouble, squares: bool
+    image: np.ndarray, guide: list[np.ndarray], valid: np.ndarray, eps: np.longdouble
 ) -> list[np.ndarray]:
     """For every window: whether it has a sample, the mean of the image, the offset, the scale of errors, and the factors."""
     count = valid.sum(axis=-1)
@@ -117,13 +115,6 @@ def fit(
         finite = np.isfinite(square).all(axis=(-1, -2))
         condition = np.ones(count.shape)
         condition[finite] = np.linalg.cond(square[finite])
-        if squares:  # what a rounding of the mean square does to the fit, as far as samples are from their mean
-            least = np.full(count.shape, np.inf)
-            least[finite] = np.linalg.eigvalsh(square[finite])[..., 0]
-            reach = np.max([np.where(valid, abs(a), 0).max(axis=-1) for a in apart], axis=0)
-            highest = np.max(largest[:-1], axis=0)
-            steepest = sum(abs(a) for a in factors) + largest[-1] / np.where(highest > 0, highest, 1)
-            scale = scale + highest**2 / least * steepest * reach / condition
         scale = scale * condition
     middle = np.where(np.isnan(offset), np.nan, middle)  # a NaN in the guide spoils its windows for all their pixels
     empty = count == 0
@@ -158,9 +149,9 @@ def averaged(
 
 
 def unit_roundoff(image: np.ndarray, guides: np.ndarray) -> float:
-    """Of float64; of float32 where image and guide have 8 bits and one channel."""
-    small = image.dtype.itemsize == guides.dtype.itemsize == guides.shape[-1] == 1
-    return 2.0**-24 if small else 2.0**-53
+    """Of float64; of float32 where both have 8 bits, or 24 and the guide several channels."""
+    bits = [24 if dtype == np.float32 else 8 * dtype.itemsize for dtype in (image.dtype, guides.dtype)]
+    return 2.0**-24 if max(bits) <= (8 if guides.shape[-1] == 1 else 24) else 2.0**-53
 
 
 def bounds_of(value: np.ndarray, slack: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from imrestore_kernels.cpu._guided_windows import Along, Down, Pieces
-from imrestore_kernels.cpu._moments import Coefficients, Moments, MomentSets, ProductSums, applied, solved
+from imrestore_kernels.cpu._moments import Coefficients, Moments, MomentSets, applied, solved
 from imrestore_kernels.cpu._text_kernel import LINE, TextKernel, begin_rows, end_rows, function_at, memory_of, whole_numbers
 from imrestore_kernels.cpu._vector_text import Number, VectorText, lanes
 
@@ -36,12 +36,11 @@ class Field(enum.IntEnum):
     SRC_ITEM = 7
     GUIDE_ROW = 8
     GUIDE_STEP = 9
-    GUIDE_ITEM = 10
-    LOAD = 11  # addresses of functions, as in `_row_text.Rows`
-    LOAD_GUIDE = 12
-    STORE = 13
-    ALLOCATE = 14
-    RELEASE = 15
+    LOAD = 10  # addresses of functions, as in `_row_text.Rows`
+    LOAD_GUIDE = 11  # as in `_row_text.load_together` where the guide has several channels
+    STORE = 12
+    ALLOCATE = 13
+    RELEASE = 14
 
 
 #: Axes of the arguments before the row numbers: src, dst, guide, columns and rows with their borders, numbers, reals. A border
@@ -56,7 +55,7 @@ def widest_tile(radius_x: int) -> int:
 @lru_cache(maxsize=256)
 def guided_kernel(moments: Moments, size_y: int, size_x: int) -> TextKernel:
     """Row kernel for some channels of an image and a guide, or for a guide that filters itself."""
-    kind = f"{moments.images or 'itself'}by{moments.channels}_{moments.real}{'_short' * moments.short}"
+    kind = f"{moments.images or 'itself'}by{moments.channels}_{moments.real}"
     name = f"guided_{kind}_{size_y}x{size_x}_{lanes(moments.compute)}"
     return TextKernel(name, lambda: _Program(moments, size_y, size_x).whole(), ARGUMENTS)
 
@@ -74,9 +73,7 @@ class _Program:
         self.radius_y, self.radius_x = size_y // 2, size_x // 2
         self.samples = size_y * size_x
         along, down = Pieces(size_x), Pieces(size_y)
-        sets = ProductSums(text, moments) if moments.short else MomentSets(text, moments)
-        fits = Coefficients(text, moments)
-        self.sets = sets
+        sets, fits = MomentSets(text, moments), Coefficients(text, moments)
         tile = widest_tile(self.radius_x)
         windows, pixels = -(-(tile + 2 * self.radius_x) // text.lanes), -(-tile // text.lanes)
         self.pitch = _lines((windows + along.leads(text.lanes)[0]) * text.bytes)
@@ -117,7 +114,7 @@ class _Program:
         with text.loop(0, Number(text, "%n")) as i:
             window = self.sets_down.window(places, i * (self.sets_down.kind.rows * text.bytes), whole)
             if whole:
-                for row, value in enumerate(solved(self.sets, window, self.samples, ridge)):
+                for row, value in enumerate(solved(text, self.moments, window, self.samples, ridge)):
                     text.store(value, "%out", str(i * text.bytes + row * self.pitch))
         text.add("  ret void\n}")
 
@@ -163,19 +160,18 @@ class _Program:
     ) -> None:
         """The guide's channels of a row, and behind them those of another image, if ``image``; row -1 is the constant."""
         text, moments, separate = self.text, self.moments, self.moments.images > 0
-        base, load = ("%guide", Field.LOAD_GUIDE) if separate else ("%src", Field.LOAD)
-        pitch, step, size = (Field.GUIDE_ROW, Field.GUIDE_STEP, Field.GUIDE_ITEM) if separate else (
-            Field.SRC_ROW, Field.SRC_STEP, Field.SRC_ITEM,
-        )  # fmt: skip
-        starts = [(load, base, row * fields[pitch] + fields[size] * c, step) for c in range(moments.channels)]
+        base, load = ("%guide", Field.LOAD_GUIDE) if separate else ("%src", Field.LOAD_GUIDE)
+        pitch, step = (Field.GUIDE_ROW, Field.GUIDE_STEP) if separate else (Field.SRC_ROW, Field.SRC_STEP)
+        outside, numbers = row < 0, ", ".join(f"i64 {number}" for number in span)
+        apart = Number(text, str(self.pitch)) if moments.channels > 1 else fields[step]
+        starts = [(load, base, row * fields[pitch], apart, 0)]
         for c in range(moments.images if image else 0):
             at = row * fields[Field.SRC_ROW] + fields[Field.SRC_AT] + fields[Field.SRC_ITEM] * c
-            starts.append((Field.LOAD, "%src", at, Field.SRC_STEP))
-        outside, numbers = row < 0, ", ".join(f"i64 {number}" for number in span)
-        for c, (function, pointer, offset, pixel) in enumerate(starts):
+            starts.append((Field.LOAD, "%src", at, fields[Field.SRC_STEP], moments.channels + c))
+        for function, pointer, offset, apart, c in starts:
             source = text.value(f"select i1 {outside}, ptr null, ptr {text.where(pointer, offset)}")
-            constant = text.at("%reals", text.bytes // text.lanes if c >= moments.channels else 0)
-            arguments = f"ptr {source}, i64 {fields[pixel]}, ptr {columns}, {numbers}, ptr {text.at(to, c * self.pitch)}"
+            constant = text.at("%reals", text.bytes // text.lanes if c else 0)
+            arguments = f"ptr {source}, i64 {apart}, ptr {columns}, {numbers}, ptr {text.at(to, c * self.pitch)}"
             text.add(f"  call void {function_at(text, fields[function])}({arguments}, ptr {constant})")
 
     def tile(self) -> None:

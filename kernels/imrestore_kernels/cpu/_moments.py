@@ -17,19 +17,14 @@ import numpy as np
 
 from imrestore_kernels.cpu._vector_text import VectorText
 
-#: No variance is told from 0 that is less than this share of the mean square, where products are summed: rounding makes as much.
-LEAST_SHARE = 2.0**-48
-
 
 class Moments(NamedTuple):
     """What is in a moment set: sums of ``channels`` of the guide, and of ``images``, channels of an image that is not the guide."""
 
     channels: int
     images: int
-    #: What is computed in: "f8", or "f4" for 8-bit samples of one channel, whose sums it holds exactly.
+    #: What is computed in: "f8" or "f4".
     real: str = "f8"
-    #: Whether samples have 24 bits at most: `ProductSums` then do instead of moment sets.
-    short: bool = False
 
     @property
     def compute(self) -> np.dtype[np.floating]:
@@ -90,51 +85,6 @@ class MomentSets:
         """A leaf as a set."""
         return leaf + ["zeroinitializer"] * (self.rows - self.leaf_rows)
 
-    def deviations(self, window: list[str], _samples: int, ridge: str) -> tuple[list[str], list[str]]:
-        """Sums, then sums of products of deviations from the means; and what to add to those of each channel with itself."""
-        return window, [ridge] * self.moments.channels
-
-
-class ProductSums:
-    """Sums and sums of products in registers, with the same methods: plain additions.
-
-    Products of samples of 24 bits are exact in float64. What rounding their sums does to a variance is less than if every sample
-    were rounded to float32 once more. 512x512 float32 with a colour guide of radius 8 takes 9.1 ms of one thread instead of 12.8;
-    a grey guide gains a tenth only, and keeps the moment sets.
-    """
-
-    plain = True
-
-    def __init__(self, text: VectorText, moments: Moments) -> None:
-        self.text, self.moments = text, moments
-        self.rows, self.leaf_rows = moments.rows, moments.sums
-
-    def _add(self, k: int, part: list[str], total: str) -> str:
-        """Product k of a set, or of a leaf, added to others."""
-        sums = self.moments.sums
-        if len(part) > sums:
-            return self.text.op("fadd", part[sums + k], total)
-        i, j = self.moments.pairs[k]
-        return self.text.fma(part[i], part[j], total)
-
-    def joined(self, a: list[str], b: list[str], _n: int, _m: int) -> list[str]:
-        a = self.whole(a)
-        sums = [self.text.op("fadd", x, y) for x, y in zip(a, b[: self.moments.sums], strict=False)]
-        return sums + [self._add(k, b, product) for k, product in enumerate(a[self.moments.sums :])]
-
-    def whole(self, leaf: list[str]) -> list[str]:
-        """A leaf as a set."""
-        if len(leaf) == self.rows:
-            return leaf
-        return leaf + [self.text.op("fmul", leaf[i], leaf[j]) for i, j in self.moments.pairs]
-
-    def deviations(self, window: list[str], samples: int, ridge: str) -> tuple[list[str], list[str]]:
-        sums, products = window[: self.moments.sums], dict(zip(self.moments.pairs, window[self.moments.sums :], strict=True))
-        means = [self.text.op("fmul", value, self.text.constant(-1.0 / samples)) for value in sums]
-        least = [self.text.op("fmul", products[c, c], self.text.constant(LEAST_SHARE)) for c in range(self.moments.channels)]
-        ridges = [self.text.larger(value, ridge) for value in least]
-        return sums + [self.text.fma(sums[i], means[j], product) for (i, j), product in products.items()], ridges
-
 
 class Coefficients:
     """Sums of coefficients, with the same methods."""
@@ -152,15 +102,13 @@ class Coefficients:
         return leaf
 
 
-def solved(kind: MomentSets | ProductSums, window: list[str], samples: int, ridge: str) -> list[str]:
+def solved(text: VectorText, moments: Moments, window: list[str], samples: int, ridge: str) -> list[str]:
     """Factors and offsets of one vector of windows of so many samples; ``ridge`` is their number times eps.
 
     Eq. 5, 6, 19 and 20 of He et al.: (M + ridge) a = m is solved by L D L^T; no pivot of a matrix that adds ``ridge`` to one
     without negative eigenvalues is below ``ridge``, which bounds the error of grey guides that come as colours.
     """
-    text, moments = kind.text, kind.moments
     channels = range(moments.channels)
-    window, ridges = kind.deviations(window, samples, ridge)
     sums, values = window[: moments.sums], dict(zip(moments.pairs, window[moments.sums :], strict=True))
 
     def minus(value: str, terms: list[tuple[str, str]]) -> str:
@@ -172,10 +120,10 @@ def solved(kind: MomentSets | ProductSums, window: list[str], samples: int, ridg
     weighted: dict[tuple[int, int], str] = {}  # L times D
     inverse = []
     for j in channels:
-        pivot = minus(text.op("fadd", values[j, j], ridges[j]), [(lower[j, k], weighted[j, k]) for k in range(j)])
+        pivot = minus(text.op("fadd", values[j, j], ridge), [(lower[j, k], weighted[j, k]) for k in range(j)])
         if j:
-            less = text.value(f"fcmp olt {text.vector} {pivot}, {ridges[j]}")
-            pivot = text.value(f"select {text.flags} {less}, {text.vector} {ridges[j]}, {text.vector} {pivot}")
+            less = text.value(f"fcmp olt {text.vector} {pivot}, {ridge}")
+            pivot = text.value(f"select {text.flags} {less}, {text.vector} {ridge}, {text.vector} {pivot}")
         inverse.append(text.op("fdiv", text.constant(1.0), pivot))
         for i in range(j + 1, moments.channels):
             weighted[i, j] = minus(values[j, i], [(weighted[i, k], lower[j, k]) for k in range(j)])

@@ -39,6 +39,22 @@ def row_functions(dtype: np.dtype[Any], compute: np.dtype[Any], spread: bool = F
     return Rows(*machine_code(name, lambda: _text(dtype, compute, spread), *Rows._fields))
 
 
+@cache
+def load_together(dtype: np.dtype[Any], compute: np.dtype[Any], channels: int) -> int:
+    """Address of ``load(row, pitch, columns, first, last, n, to, numbers)``: all channels of a row, to rows ``pitch`` bytes apart.
+
+    As `Rows.load` otherwise. Neighbours are read as they lie in memory and sorted by channel in registers: 512x512 float32 with a
+    colour guide took 1.1 times as long with a pass over the row for each channel.
+    """
+
+    def text() -> str:
+        pixels = _Pixels(VectorText(compute), dtype, spread=False)
+        pixels.load_together(channels)
+        return pixels.text.whole() + pixels.declarations()
+
+    return machine_code(f"rows_of_{channels}_{dtype}_{compute}_{lanes(compute)}", text, "load")[0]
+
+
 @lru_cache(maxsize=64)
 def border_table(length: int, before: int, after: int, mode: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Sample that each of ``-before .. length + after`` takes its value from; -1 is the constant."""
@@ -182,6 +198,53 @@ class _Pixels:
                         self._vectors(first, last, neighbour, neighbours)
                     with t.only_if(t.value(f"xor i1 {dense}, true")), t.loop(first, last) as i:
                         neighbour(i)
+            with t.loop(t.choose(inside, last, first), n) as i:
+                anywhere(i)
+        t.add("  ret void\n}")
+
+    def load_together(self, channels: int) -> None:
+        t, step = self.text, self.size * channels
+        names = ("first", "last", "n")
+        pointers = ("ptr %row", "i64 %pitch", "ptr %columns")
+        t.function("load", (*pointers, *(f"i64 %{name}" for name in names), "ptr %to", "ptr %numbers"))
+        first, last, n = (Number(t, f"%{name}") for name in names)
+        outside, pitch = self._number(0), Number(t, "%pitch")
+        to = [t.where("%to", pitch * c) for c in range(channels)]
+
+        def put(kind: str, value: str, i: Number, c: int) -> None:
+            t.add(f"  store {kind} {value}, ptr {t.where(to[c], i * self.step)}, align {self.real_size}")
+
+        def pixel(place: str, i: Number, out: str = "") -> None:
+            for c in range(channels):
+                value = t.value(f"load {self.pixel}, ptr {t.at(place, c * self.size)}, align {self.size}")
+                value = self._to_real(False, value, "")
+                put(t.scalar, t.value(f"select i1 {out}, {t.scalar} {outside}, {t.scalar} {value}") if out else value, i, c)
+
+        def anywhere(i: Number) -> None:
+            column = t.number(f"load i64, ptr {t.where('%columns', i * 8)}")
+            out = column < 0
+            pixel(t.where("%row", t.choose(out, 0, column) * step), i, out)
+
+        def neighbours(i: Number) -> None:
+            many = f"<{t.lanes * channels} x {self.pixel}>"
+            values = t.value(f"load {many}, ptr {t.where(source, (i - first) * step)}, align {self.size}")
+            for c in range(channels):
+                mask = ", ".join(f"i32 {c + channels * lane}" for lane in range(t.lanes))
+                chosen = t.value(f"shufflevector {many} {values}, {many} poison, <{t.lanes} x i32> <{mask}>")
+                put(t.vector, self._to_real(True, chosen, ""), i, c)
+
+        given = t.value("icmp ne ptr %row, null")
+        with t.only_if(t.value(f"xor i1 {given}, true")), t.loop(0, n) as i:
+            for c in range(channels):
+                put(t.scalar, outside, i, c)
+        with t.only_if(given):
+            with t.loop(0, first) as i:
+                anywhere(i)
+            inside = first < last
+            with t.only_if(inside):
+                column = t.number(f"load i64, ptr {t.where('%columns', first * 8)}")
+                source = t.where("%row", column * step)
+                self._vectors(first, last, lambda i: pixel(t.where(source, (i - first) * step), i), neighbours)
             with t.loop(t.choose(inside, last, first), n) as i:
                 anywhere(i)
         t.add("  ret void\n}")

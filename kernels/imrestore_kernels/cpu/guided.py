@@ -12,7 +12,7 @@ from imrestore_kernels.cpu._guided_planes import Field, guided_kernel, widest_ti
 from imrestore_kernels.cpu._moments import Moments
 from imrestore_kernels.cpu._plan import RowPlan, as_planes
 from imrestore_kernels.cpu._rounding import round_to
-from imrestore_kernels.cpu._row_text import border_table, row_functions
+from imrestore_kernels.cpu._row_text import border_table, load_together, row_functions
 from imrestore_kernels.cpu._text_kernel import ALLOCATE, RELEASE
 from imrestore_kernels.similarity import is_single
 
@@ -92,11 +92,11 @@ def _plan(
     outer, height, width, radius_y, radius_x = _planes(shape[:-1], radii)
     rows = outer * height
     other = np.empty((1, 1), dtype) if guide is None else guide.reshape(rows, width * channels)
-    small = channels == dtype.itemsize == other.itemsize == 1
-    short = channels > 1 and is_single(dtype) and is_single(other.dtype)
-    moments = Moments(channels, images, "f4" if small else "f8", short)
+    moments = Moments(channels, images, "f4" if _in_single(dtype, other.dtype, channels) else "f8")
     size_y, size_x = 2 * radius_y + 1, 2 * radius_x + 1
-    own, beside = row_functions(dtype, moments.compute), row_functions(other.dtype, moments.compute)
+    own, load_guide = row_functions(dtype, moments.compute), row_functions(other.dtype, moments.compute).load
+    if channels > 1:
+        load_guide = load_together(other.dtype, moments.compute, channels)
     size, tiles = dtype.itemsize, -(-width // widest_tile(radius_x))
     numbers = {
         Field.ROWS: rows,
@@ -109,9 +109,8 @@ def _plan(
         Field.SRC_ITEM: size,
         Field.GUIDE_ROW: width * channels * other.itemsize,
         Field.GUIDE_STEP: channels * other.itemsize,
-        Field.GUIDE_ITEM: other.itemsize,
         Field.LOAD: own.load,
-        Field.LOAD_GUIDE: beside.load,
+        Field.LOAD_GUIDE: load_guide,
         Field.STORE: own.store,
         Field.ALLOCATE: ALLOCATE,
         Field.RELEASE: RELEASE,
@@ -131,6 +130,17 @@ def _plan(
     passes = 4 + size_y.bit_length() + size_x.bit_length()
     work = rows * (width + 4 * radius_x + 8) * passes * (moments.rows + moments.coefficients) * 0.08
     return RowPlan(guided_kernel(moments, size_y, size_x), extra, rows, width * inner, work, 1, halo=4 * radius_y, tiles=tiles)
+
+
+def _in_single(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], channels: int) -> bool:
+    """Whether float32 does.
+
+    It holds the sums of 8-bit samples exactly. A colour guide's 13 moments in it are as if every sample were rounded to float32
+    once more, and in float64 they take 1.3 times as long (512x512 float32, radius 8, two threads: 6.3 ms instead of 4.9).
+    """
+    if channels == 1:
+        return dtype.itemsize == guide_dtype.itemsize == 1
+    return is_single(dtype) and is_single(guide_dtype)
 
 
 def _planes(shape: tuple[int, ...], radii: tuple[int, ...]) -> tuple[int, int, int, int, int]:
