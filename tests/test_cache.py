@@ -23,10 +23,13 @@ import hashlib, logging, sys
 logging.basicConfig(level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
 import numpy
 """
-# Two kernels that compile in no time: nearly every test here starts a process or two that compile everything.
+# Three kernels that compile in no time, two by Numba and one of LLVM text: nearly every test here starts a process that loads
+# or compiles them all. Without SciPy Numba starts in two thirds of the time, and says nothing.
 SMALL = f"""{LOGGING}
+import ctypes
+sys.modules["scipy"] = None
 from numba import types
-from imrestore_kernels.cpu._jit import compile_rows
+from imrestore_kernels.cpu._jit import compile_rows, machine_code
 
 def twice(src, dst, start, stop):
     for i in range(start, stop):
@@ -39,6 +42,9 @@ for name, value in (("float32", types.float32), ("float64", types.float64)):
     kernel(image.astype(name), result, 0, 9)
     assert (result == 2 * image).all()
     digest.update(result.tobytes())
+text = "define i64 @thrice(i64 %x) {{ %y = mul i64 %x, 3\\n ret i64 %y }}"
+(address,) = machine_code("thrice", lambda: text, "thrice")
+assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(14) == 42
 print(digest.hexdigest())
 """
 FILTERS = f"""{LOGGING}
@@ -90,7 +96,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     cache = tmp_path_factory.mktemp("warm") / "cache"
     digest, lines = run(cache)
     assert lines == []
-    assert len(files(cache)) >= 2
+    assert sorted(path.suffix for path in files(cache)) == [".bin", ".bin", ".obj"]
     return cache, digest
 
 
@@ -163,16 +169,17 @@ def test_damaged_files_are_logged_and_healed(
 ) -> None:
     damaged = files(copy)
     for path in damaged:
+        whole = path.read_bytes()
         damage(path)
-    broken = {path: path.read_bytes() for path in damaged}
+        assert path.read_bytes() != whole
     digest, lines = run(copy)
     assert digest == warm[1]
     assert len(lines) == len(damaged)
     for path in damaged:
         assert any(path.name in line and "damaged" in line for line in lines)
-        assert path.read_bytes() != broken[path]
+    # Compiling is deterministic: healed is what it was, and what a warm cache is known to be used with.
+    assert [path.read_bytes() for path in files(copy)] == [path.read_bytes() for path in files(warm[0])]
     assert files(copy) == damaged
-    assert run(copy) == (digest, [])
 
 
 def test_a_directory_in_place_of_a_file(warm: tuple[Path, str], copy: Path) -> None:
@@ -251,7 +258,7 @@ def test_a_directory_of_someone_else_is_refused(warm: tuple[Path, str], copy: Pa
 
 
 def test_a_full_disk(warm: tuple[Path, str], tmp_path: Path) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999))\n"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))\n"
     digest, lines = run(tmp_path / "cache", limit)
     assert digest == warm[1]
     assert lines
@@ -259,17 +266,22 @@ def test_a_full_disk(warm: tuple[Path, str], tmp_path: Path) -> None:
     assert files(tmp_path / "cache") == []
 
 
-def test_eight_cold_processes_at_once(tmp_path: Path) -> None:
-    processes = [start(tmp_path / "cache", program=FILTERS) for _ in range(8)]
-    (result,) = {(digest, *lines) for digest, lines in map(finish, processes)}
-    assert len(result) == 1  # a hash and no log line
+def test_eight_cold_processes_at_once(warm: tuple[Path, str], tmp_path: Path) -> None:
+    processes = [start(tmp_path / "cache") for _ in range(8)]
+    assert {(digest, *lines) for digest, lines in map(finish, processes)} == {(warm[1],)}  # and no log line
+    assert [path.name for path in files(tmp_path / "cache")] == [path.name for path in files(warm[0])]  # no "tmp-..." either
+    assert run(tmp_path / "cache") == (warm[1], [])
+
+
+def test_a_filter_from_a_damaged_cache(tmp_path: Path) -> None:
+    cold, lines = run(tmp_path / "cache", program=FILTERS)
+    assert lines == []
     whole = files(tmp_path / "cache")
-    assert [path for path in whole if path.name.startswith("tmp")] == []
-    assert run(tmp_path / "cache", program=FILTERS) == (result[0], [])
+    assert {path.suffix for path in whole} == {".bin", ".obj"}
     for path in whole:
         flip_a_bit_in_the_middle(path)
     digest, lines = run(tmp_path / "cache", program=FILTERS)
-    assert digest == result[0]
+    assert digest == cold
     assert len(lines) == len(whole)
 
 

@@ -14,7 +14,7 @@ from imrestore_kernels.cuda.mean import mean
 from imrestore_kernels.cuda.median import median
 from imrestore_kernels.cuda.nl_means import nl_means
 
-from tests.cuda_on_cpu.toolchain import assemble, compile_ptx, nvrtc_path, ptxas_path
+from tests.cuda_on_cpu.toolchain import compile_ptx, nvrtc_path, ptxas_path, usage
 
 pytestmark = [
     pytest.mark.skipif(nvrtc_path() is None, reason="NVRTC is not installed (nvidia-cuda-nvrtc-cu12)"),
@@ -130,9 +130,9 @@ TARGETS += [(name, dtype, 80) for name in KERNELS for dtype in ("uint8", "int64"
 def test_compiles_without_spills(name: str, dtype: str, architecture: int) -> None:
     call, shape, masked, args = CALLS[name]
     for function, (text, shared_bytes, _, block) in record(call, shape, dtype, masked, *args).launches.items():
-        usage = assemble(compile_ptx(text, architecture), architecture)[function]
-        assert usage.spill_bytes == 0, f"{function}: {usage}"
-        assert usage.registers * block[0] <= 65536, f"{function}: a block does not fit a multiprocessor"
+        needs = usage(text, architecture)[function]
+        assert needs.spill_bytes == 0, f"{function}: {needs}"
+        assert needs.registers * block[0] <= 65536, f"{function}: a block does not fit a multiprocessor"
         assert shared_bytes <= _launch.SHARED_WITHOUT_OPT_IN
 
 

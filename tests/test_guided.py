@@ -90,12 +90,14 @@ def test_channels_of_an_image_are_filtered_one_by_one(images: int, channels: int
 
 
 def test_variances_on_a_pedestal() -> None:
-    """A guide of 1e6 and one of 0 with the same differences fit an image alike."""
+    """A guide of 1e6 and one of 0 with the same differences fit an image alike; in float32 those of 3000 do."""
     detail = RNG.integers(-8, 9, (40, 50)).astype(np.float32) / 8
-    image = RNG.normal(0, 1, (40, 50)).astype(np.float32)
+    image = RNG.normal(0, 1, (40, 50))
     low = imrestore.guided(image, detail, 4, eps=0.05)
     high = imrestore.guided(image, detail + np.float32(1e6), 4, eps=0.05)
-    np.testing.assert_allclose(high, low, atol=2e-7)  # squares of 1e6 leave 1e-4 of a variance in float64
+    np.testing.assert_allclose(high, low, atol=1e-8)  # squares of 1e6 leave 1e-4 of a variance in float64
+    single = imrestore.guided(image.astype(np.float32), detail + np.float32(3000), 4, eps=0.05)
+    np.testing.assert_allclose(single, low, atol=2 * 3000 * 2.0**-24)  # and those of 3000 leave 0.5 in float32
     itself = imrestore.guided(detail.astype(np.float64) + 1e9, radius=4, eps=0.05) - 1e9
     np.testing.assert_allclose(itself, imrestore.guided(detail.astype(np.float64), radius=4, eps=0.05), atol=2e-6)
 
@@ -110,6 +112,18 @@ def test_a_colour_guide_of_few_bits_on_a_pedestal(dtype: str) -> None:
         fast = imrestore.guided(image, guide, 4, eps=eps, channel_axis=-1)
         exact = imrestore.guided(image.astype(np.float64), guide, 4, eps=eps, channel_axis=-1)
         np.testing.assert_allclose(fast, exact, rtol=4 * 2.0**-24, atol=2 * pedestal * 2.0**-24)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("scale", [2.0**-70, 2.0**-40, 2.0**40, 2.0**70])
+def test_units_do_not_matter(scale: float, channels: int) -> None:
+    """Squares of float32 neither vanish nor overflow; what is not finite has no say in this."""
+    image, guide = IMAGE.copy(), GUIDE[..., :channels].copy()
+    image[3, 4], image[30, 5], guide[20, 40, 0] = np.nan, np.inf, -np.inf
+    expected = imrestore.guided(image.astype(np.float64), guide.astype(np.float64), 2, eps=50.0, channel_axis=-1)
+    unit = np.float32(scale)
+    found = imrestore.guided(image * unit, guide * unit, 2, eps=50.0 * scale**2, channel_axis=-1)
+    np.testing.assert_allclose(found / unit, expected, rtol=1e-5)
 
 
 def test_a_flat_colour_guide_leaves_the_means() -> None:

@@ -17,7 +17,7 @@ from tests.backends import same_bits
 from tests.cases import Case
 from tests.cases.guided import CASES
 from tests.cuda_on_cpu.emulator import ORDERS, Emulator, compiler
-from tests.cuda_on_cpu.toolchain import assemble, compile_ptx, nvrtc_path, ptxas_path
+from tests.cuda_on_cpu.toolchain import nvrtc_path, ptxas_path, usage
 from tests.test_cuda_compile import ARCHITECTURES, Recorder
 
 emulated = pytest.mark.skipif(compiler() is None, reason="the CUDA emulator needs g++")
@@ -127,9 +127,9 @@ def test_compiles_without_spills(name: str, dtype: str, architecture: int) -> No
     launches = record(dtype, guide, masked, radii, shape).launches
     assert list(launches) == ["guided_fit", "guided_apply"]
     for function, (text, shared_bytes, _, block) in launches.items():
-        usage = assemble(compile_ptx(text, architecture), architecture)[function]
-        assert usage.spill_bytes == 0, f"{function}: {usage}"
-        assert usage.registers * block[0] <= 65536, f"{function}: a block does not fit a multiprocessor"
+        needs = usage(text, architecture)[function]
+        assert needs.spill_bytes == 0, f"{function}: {needs}"
+        assert needs.registers * block[0] <= 65536, f"{function}: a block does not fit a multiprocessor"
         assert shared_bytes <= _launch.SHARED_WITHOUT_OPT_IN
 
 

@@ -17,7 +17,7 @@ from imrestore.metrics import _psnr, ms_ssim, mse, psnr, ssim
 from tests.cases import FLOATS, INTEGERS
 from tests.cases.metrics import CLOSE, pair
 from tests.cuda_on_cpu.emulator import ORDERS, Emulator, check_guards, compiler, guarded
-from tests.cuda_on_cpu.toolchain import assemble, compile_ptx, nvrtc_path, ptxas_path
+from tests.cuda_on_cpu.toolchain import nvrtc_path, ptxas_path, usage
 from tests.oracles import metrics as oracle
 from tests.test_cuda_compile import ARCHITECTURES, Recorder
 
@@ -185,9 +185,9 @@ def test_compiles_without_spills(name: str, dtype: str, architecture: int) -> No
     launches = recorded(name, dtype, luminance=name != "colours").launches
     assert set(launches) == {"ssim_tiles", "squared_error", "add_runs"}
     for function, (text, shared_bytes, grid, block) in launches.items():
-        usage = assemble(compile_ptx(text, architecture), architecture)[function]
-        assert usage.spill_bytes == 0, f"{function}: {usage}"
-        assert usage.registers * block[0] <= 65536, f"{function}: a block does not fit a multiprocessor"
+        needs = usage(text, architecture)[function]
+        assert needs.spill_bytes == 0, f"{function}: {needs}"
+        assert needs.registers * block[0] <= 65536, f"{function}: a block does not fit a multiprocessor"
         assert shared_bytes <= _launch.SHARED_WITHOUT_OPT_IN
         assert 1 <= grid[0] < 2**31
 

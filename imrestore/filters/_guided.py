@@ -101,10 +101,10 @@ def guided(
     depends on pixels up to ``2 * radius`` away. Differs from cv2.ximgproc.guidedFilter by rounding only, in 'reflect'.
 
     Variances are joined from those of smaller windows instead of subtracting squares (Chan, Golub and LeVeque, 1983), so small
-    differences on a high pedestal count in full: the error is some tens of roundings of the largest sample of image and
-    guide (the latter times ``a``). These are roundings of float64; of float32 where both have 8 bits, and where the guide has
-    several channels and both have 24 bits at most (all but float64 and integers of 32 bits or more). For a colour guide the
-    error grows with the condition of ``cov_k(I, I) + eps``. float64 pixels beyond 1e150 overflow when they are squared.
+    differences on a high pedestal count: the error is some tens of roundings of the largest sample of image and guide (the
+    latter times ``a``), those of float64, or of float32 where image and guide have 24 bits at most (neither is float64 or an
+    integer of 32 bits or more), no sample is beyond 1e15 and `eps` not below 1e-25. For a colour guide it grows with the
+    condition of ``cov_k(I, I) + eps``. Pixels beyond 1e150 overflow when they are squared.
     The time grows with the logarithm of the radius.
 
     Examples

@@ -149,9 +149,9 @@ def averaged(
 
 
 def unit_roundoff(image: np.ndarray, guides: np.ndarray) -> float:
-    """Of float64; of float32 where both have 8 bits, or 24 and the guide several channels."""
-    bits = [24 if dtype == np.float32 else 8 * dtype.itemsize for dtype in (image.dtype, guides.dtype)]
-    return 2.0**-24 if max(bits) <= (8 if guides.shape[-1] == 1 else 24) else 2.0**-53
+    """Of float32 where both have 24 bits at most, else of float64."""
+    short = all(dtype.itemsize <= 2 or dtype == np.float32 for dtype in (image.dtype, guides.dtype))
+    return 2.0**-24 if short else 2.0**-53
 
 
 def bounds_of(value: np.ndarray, slack: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:

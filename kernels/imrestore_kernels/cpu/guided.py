@@ -22,6 +22,8 @@ Array = np.ndarray[Any, Any]
 LARGEST_RADIUS = 127
 #: Channels of an image that a guide beside it is fitted to at once.
 TOGETHER = 3
+#: Of a guide in float32.
+SMALLEST_EPS, LARGEST_SAMPLE = 1e-25, 1e15
 
 
 def guided(
@@ -48,12 +50,13 @@ def guided(
         return
     if guide is not None and _compute_type(guide.dtype) != guide.dtype:
         guide = guide.astype(_compute_type(guide.dtype))
+    real = "f4" if _in_single(eps, src, *([] if guide is None else [guide])) else "f8"
     if guide is None:
-        _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval).run(src, dst)
+        _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval, real=real).run(src, dst)
         return
     for first in range(0, src.shape[-1], TOGETHER):
         images = min(TOGETHER, src.shape[-1] - first)
-        _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval, guide, first, images).run(src, dst)
+        _plan(src.shape, src.dtype, radii, eps, mode, cval, guide_cval, guide, first, images, real).run(src, dst)
 
 
 def plan(
@@ -65,10 +68,11 @@ def plan(
     cval: float | int,
     guide_cval: float | int,
 ) -> RowPlan | None:
-    """The fused kernel for an image that guides itself, or None where there is none."""
-    if not _is_fused(radii) or _compute_type(dtype) != dtype:
+    """The fused kernel for an image that guides itself, or None where there is none or it depends on the image."""
+    single = is_single(dtype) and eps >= SMALLEST_EPS
+    if not _is_fused(radii) or _compute_type(dtype) != dtype or (single and dtype.kind == "f"):
         return None
-    return _plan(shape, dtype, radii, eps, mode, cval, guide_cval)
+    return _plan(shape, dtype, radii, eps, mode, cval, guide_cval, real="f4" if single else "f8")
 
 
 def _is_fused(radii: tuple[int, ...]) -> bool:
@@ -86,13 +90,14 @@ def _plan(
     guide: Array | None = None,
     first: int = 0,
     images: int = 0,
+    real: str = "f4",
 ) -> RowPlan:
     """The fused kernel for one or two filtered axes: all channels of an image that guides itself, or some of another image."""
     inner, channels = shape[-1], shape[-1] if guide is None else guide.shape[-1]
     outer, height, width, radius_y, radius_x = _planes(shape[:-1], radii)
     rows = outer * height
     other = np.empty((1, 1), dtype) if guide is None else guide.reshape(rows, width * channels)
-    moments = Moments(channels, images, "f4" if _in_single(dtype, other.dtype, channels) else "f8")
+    moments = Moments(channels, images, real)
     size_y, size_x = 2 * radius_y + 1, 2 * radius_x + 1
     own, load_guide = row_functions(dtype, moments.compute), row_functions(other.dtype, moments.compute).load
     if channels > 1:
@@ -132,15 +137,23 @@ def _plan(
     return RowPlan(guided_kernel(moments, size_y, size_x), extra, rows, width * inner, work, 1, halo=4 * radius_y, tiles=tiles)
 
 
-def _in_single(dtype: np.dtype[Any], guide_dtype: np.dtype[Any], channels: int) -> bool:
-    """Whether float32 does.
+def _in_single(eps: float, *arrays: Array) -> bool:
+    """Whether float32 does: moments in it are as if every sample were rounded to it once more.
 
-    It holds the sums of 8-bit samples exactly. A colour guide's 13 moments in it are as if every sample were rounded to float32
-    once more, and in float64 they take 1.3 times as long (512x512 float32, radius 8, two threads: 6.3 ms instead of 4.9).
+    In float64 a colour guide takes 1.3 times as long (512x512 float32, radius 8, two threads: 6.3 ms instead of 4.9), a grey one
+    1.8 times. Squares must be neither too large nor too small for float32.
     """
-    if channels == 1:
-        return dtype.itemsize == guide_dtype.itemsize == 1
-    return is_single(dtype) and is_single(guide_dtype)
+    return eps >= SMALLEST_EPS and all(is_single(a.dtype) and _largest(a) <= LARGEST_SAMPLE for a in arrays)
+
+
+def _largest(array: Array) -> float:
+    """Largest magnitude of what is finite; integers are small enough."""
+    if array.dtype.kind != "f":
+        return 0.0
+    largest = max(-float(np.fmin.reduce(array, axis=None)), float(np.fmax.reduce(array, axis=None)))
+    if math.isinf(largest):
+        return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
+    return largest if largest == largest else 0.0  # nothing but NaN
 
 
 def _planes(shape: tuple[int, ...], radii: tuple[int, ...]) -> tuple[int, int, int, int, int]:
