@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def warmup(progress: Callable[[int, int, str], None] | None = None) -> int:
-    """Compile the CPU kernels now and keep them, so that no later first call has to wait.
+    """Compile the CPU kernels of the usual windows and dtypes now and keep them, so that no later first call has to wait for long.
 
     Parameters
     ----------

@@ -66,6 +66,8 @@ CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
         ("bilateral", "--sigma-color 1 --sigma-space 1 --where MASK --nan-policy omit",
          {"sigma_color": 1.0, "sigma_space": 1.0, "where": MASK, "nan_policy": "omit"}),
         ("guided", "--eps 0.05", {"eps": 0.05}),
+        ("guided", "--eps 0.05 --axes 1", {"eps": 0.05, "axes": 1}),
+        ("bilateral", "--sigma-color 0.2 --sigma-space 1 --axes 0", {"sigma_color": 0.2, "sigma_space": 1.0, "axes": 0}),
         ("guided", "--eps 0.01 --radius 2 --mode wrap", {"eps": 0.01, "radius": 2, "mode": "wrap"}),
         ("guided", "--eps 400 --radius 3,1 --guide MASK", {"eps": 400.0, "radius": (3, 1), "guide": MASK.astype(np.uint8) * 255}),
         ("nl_means", "--patch-distance 2", {"patch_distance": 2}),

@@ -38,6 +38,17 @@ def noise(*shape: int, dtype: Any = np.uint8) -> np.ndarray:
     return RNG.integers(0, 120, shape).astype(dtype)
 
 
+def test_ome_metadata_stays(tmp_path: Path) -> None:
+    """The name makes tifffile write a description of its own, unless it is told not to."""
+    pixels = noise(4, 2, 30, 35, dtype=np.uint16)
+    metadata = {"axes": "ZCYX", "PhysicalSizeX": 0.1, "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, metadata=metadata)
+    assert main(["median", str(tmp_path / "a.ome.tif"), "-o", f"{tmp_path}/out/"]) == 0
+    assert tifffile.imread(tmp_path / "out" / "a.ome.tif").shape == pixels.shape
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as before, tifffile.TiffFile(tmp_path / "out" / "a.ome.tif") as after:
+        assert after.ome_metadata == before.ome_metadata
+
+
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "f2", "f4", "f8"])
 @pytest.mark.parametrize(
     "layout",

@@ -126,6 +126,23 @@ def test_units_do_not_matter(scale: float, channels: int) -> None:
     np.testing.assert_allclose(found / unit, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_channels_that_follow_from_others_add_no_noise(dtype: str, masked: bool) -> None:
+    """What is left of their variance is rounding; divided by a tiny eps it made pictures of noise."""
+    channel = RNG.uniform(0, 2.5e5, (40, 44))
+    guide = np.stack([channel, 0.3 * channel, 0.7 * channel], axis=-1).astype(dtype)
+    where = np.ones(guide.shape, bool) if masked else None
+    for eps in (1e-3, 1e-9, 1e-15):
+        found = imrestore.guided(guide, radius=4, eps=eps, channel_axis=-1, where=where)
+        np.testing.assert_allclose(found, guide, rtol=0, atol=2.5e5 * (2.0**-21 if dtype == "float32" else 2.0**-42))
+
+
+def test_eps_beyond_float32() -> None:
+    image = RNG.integers(0, 255, (20, 21), np.uint8)
+    assert same_bits(imrestore.guided(image, radius=2, eps=1e300), imrestore.guided(image, radius=2, eps=1e29))
+
+
 def test_a_flat_colour_guide_leaves_the_means() -> None:
     """The variance of equal samples is 0, and no eps makes it count."""
     image = RNG.normal(0, 1, (30, 40)).astype(np.float32)

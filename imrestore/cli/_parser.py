@@ -29,7 +29,7 @@ grows with the signal (in raw images: gain and read noise)."""
 EPILOG = """\
 files:
   PNG, JPEG, TIFF and NPY; bit depth, metadata and pages stay as they are (except EXIF and GPS inside TIFF). Colours
-  are filtered channel by channel, CMYK ink by ink (bilateral and nl_means compare all channels of a pixel together),
+  are filtered channel by channel, CMYK ink by ink (bilateral, nl_means and guided take all of a pixel's together),
   alpha is left untouched, palettes and a transparent colour become RGB and alpha. Black-and-white becomes 8-bit grey,
   and so does PNG of 2 or 4 bits; under median 1 bit stays 1 bit.
   NPY arrays of shape (H, W, 3) or (H, W, 4) count as colour; any other is filtered over all its axes.
@@ -244,6 +244,7 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
 
     options = {name: value for name, value in vars(args).items() if name in FILTER_OPTIONS}
     axes = options.get("axes", (0, 1))
+    axes = axes if isinstance(axes, tuple) else (axes,)
 
     def count(*values: Any) -> int:  # of filtered axes: as many as the longest list speaks of
         return max(len(value) for value in (*values, axes) if isinstance(value, tuple))

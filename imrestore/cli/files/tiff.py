@@ -203,7 +203,8 @@ def write(file: BinaryIO, pages: Iterable[Page], same_format: bool) -> None:
             how = options.pop("file", {"bigtiff": False, "byteorder": None})
             if writer is None:
                 writer = tifffile.TiffWriter(
-                    file, bigtiff=how["bigtiff"] or page.total > CLASSIC_LIMIT, byteorder=how["byteorder"], shaped=False
+                    file, bigtiff=how["bigtiff"] or page.total > CLASSIC_LIMIT, byteorder=how["byteorder"], shaped=False,
+                    ome=False,  # else a name like x.ome.tif would get a description of this file's own making
                 )
             pixels = page.pixels
             if pixels.dtype == np.bool_:

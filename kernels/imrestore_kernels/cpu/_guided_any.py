@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from imrestore_kernels.borders import border_index
-from imrestore_kernels.cpu._moments import Moments
+from imrestore_kernels.cpu._moments import KNOWN, Moments
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._rounding import round_to
 
@@ -149,13 +149,14 @@ class _Block:
 
 
 def _solved(values: dict[tuple[int, int], Array], right: list[Array], ridge: Array) -> list[Array]:
-    """(M + ridge) a = m by L D L^T; no pivot is below ``ridge`` (see `_moments.solve_rows`)."""
+    """(M + ridge) a = m by L D L^T; no pivot is below ``ridge`` (see `_moments.solved`)."""
     n = len(right)
     lower: dict[tuple[int, int], Array] = {}
     pivots: list[Array] = []
     for j in range(n):
-        pivot = values[j, j] + ridge - sum(lower[j, k] ** 2 * pivots[k] for k in range(j))
-        pivots.append(np.where(pivot < ridge, ridge, pivot))
+        whole = values[j, j] + ridge
+        pivot = whole - sum(lower[j, k] ** 2 * pivots[k] for k in range(j))
+        pivots.append(np.fmax(pivot, np.fmax(whole * (KNOWN["f8"] if j else 0.0), ridge)))
         for i in range(j + 1, n):
             rest = values[j, i] - sum(lower[i, k] * lower[j, k] * pivots[k] for k in range(j))
             lower[i, j] = rest / pivots[j]

@@ -17,6 +17,9 @@ import numpy as np
 
 from imrestore_kernels.cpu._vector_text import VectorText
 
+#: Share of a variance that its rest is known to, when what other channels explain is taken off: 16 roundings.
+KNOWN = {"f4": 2.0**-20, "f8": 2.0**-49}
+
 
 class Moments(NamedTuple):
     """What is in a moment set: sums of ``channels`` of the guide, and of ``images``, channels of an image that is not the guide."""
@@ -105,8 +108,9 @@ class Coefficients:
 def solved(text: VectorText, moments: Moments, window: list[str], samples: int, ridge: str) -> list[str]:
     """Factors and offsets of one vector of windows of so many samples; ``ridge`` is their number times eps.
 
-    Eq. 5, 6, 19 and 20 of He et al.: (M + ridge) a = m is solved by L D L^T; no pivot of a matrix that adds ``ridge`` to one
-    without negative eigenvalues is below ``ridge``, which bounds the error of grey guides that come as colours.
+    Eq. 5, 6, 19 and 20 of He et al.: (M + ridge) a = m is solved by L D L^T. No pivot of a matrix that adds ``ridge`` to one
+    without negative eigenvalues is below ``ridge``, nor is one known better than to some roundings of what it is left of: channels
+    that are all but sums of others (grey guides that come as colours) then add nothing, where they would add noise.
     """
     channels = range(moments.channels)
     sums, values = window[: moments.sums], dict(zip(moments.pairs, window[moments.sums :], strict=True))
@@ -120,10 +124,11 @@ def solved(text: VectorText, moments: Moments, window: list[str], samples: int, 
     weighted: dict[tuple[int, int], str] = {}  # L times D
     inverse = []
     for j in channels:
-        pivot = minus(text.op("fadd", values[j, j], ridge), [(lower[j, k], weighted[j, k]) for k in range(j)])
+        whole = text.op("fadd", values[j, j], ridge)
+        pivot = minus(whole, [(lower[j, k], weighted[j, k]) for k in range(j)])
         if j:
-            less = text.value(f"fcmp olt {text.vector} {pivot}, {ridge}")
-            pivot = text.value(f"select {text.flags} {less}, {text.vector} {ridge}, {text.vector} {pivot}")
+            known = text.op("fmul", whole, text.constant(KNOWN[moments.real]))
+            pivot = text.larger(pivot, text.larger(known, ridge))
         inverse.append(text.op("fdiv", text.constant(1.0), pivot))
         for i in range(j + 1, moments.channels):
             weighted[i, j] = minus(values[j, i], [(weighted[i, k], lower[j, k]) for k in range(j)])

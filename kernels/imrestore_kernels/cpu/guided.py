@@ -23,7 +23,7 @@ LARGEST_RADIUS = 127
 #: Channels of an image that a guide beside it is fitted to at once.
 TOGETHER = 3
 #: Of a guide in float32.
-SMALLEST_EPS, LARGEST_SAMPLE = 1e-25, 1e15
+SMALLEST_EPS, LARGEST_EPS, LARGEST_SAMPLE = 1e-25, 1e30, 1e15
 
 
 def guided(
@@ -69,7 +69,7 @@ def plan(
     guide_cval: float | int,
 ) -> RowPlan | None:
     """The fused kernel for an image that guides itself, or None where there is none or it depends on the image."""
-    single = is_single(dtype) and eps >= SMALLEST_EPS
+    single = is_single(dtype) and SMALLEST_EPS <= eps <= LARGEST_EPS
     if not _is_fused(radii) or _compute_type(dtype) != dtype or (single and dtype.kind == "f"):
         return None
     return _plan(shape, dtype, radii, eps, mode, cval, guide_cval, real="f4" if single else "f8")
@@ -143,7 +143,7 @@ def _in_single(eps: float, *arrays: Array) -> bool:
     In float64 a colour guide takes 1.3 times as long (512x512 float32, radius 8, two threads: 6.3 ms instead of 4.9), a grey one
     1.8 times. Squares must be neither too large nor too small for float32.
     """
-    return eps >= SMALLEST_EPS and all(is_single(a.dtype) and _largest(a) <= LARGEST_SAMPLE for a in arrays)
+    return SMALLEST_EPS <= eps <= LARGEST_EPS and all(is_single(a.dtype) and _largest(a) <= LARGEST_SAMPLE for a in arrays)
 
 
 def _largest(array: Array) -> float:
