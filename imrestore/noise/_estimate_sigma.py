@@ -68,7 +68,8 @@ def estimate_sigma(
     -------
     float or tuple of float
         In the image's own units; with `channel_axis` a tuple, one for each channel. 0.0 for an image of one value, NaN if
-        no patch of two samples a side takes part in full, or an infinite sample takes part.
+        no patch of two samples a side takes part in full (for 'wavelet' of four, where the image has as many), or an
+        infinite sample takes part.
 
     Raises
     ------

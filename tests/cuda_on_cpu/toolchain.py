@@ -90,3 +90,9 @@ def assemble(ptx: bytes, architecture: int) -> dict[str, Usage]:
         usage[name] = Usage(int(registers), int(stores) + int(loads), int(stack))
     assert usage, report
     return usage
+
+
+@cache
+def usage(text: str, architecture: int) -> dict[str, Usage]:
+    """What the kernels of a text need; compiled once, however many of them are looked at."""
+    return assemble(compile_ptx(text, architecture), architecture)
