@@ -21,8 +21,9 @@ setup: $(STAMP) ## the virtual environment .venv with everything the other targe
 demo: $(STAMP) ## add noise to a photograph, restore it, print the table, write the side-by-side picture to demo/
 	$(VENV)/bin/imrestore demo -o demo
 
+# The tests start some two hundred interpreters, each of which compiles our modules for 0.2 s where it may not keep the bytecode.
 test: lint ## lint, type check, all tests
-	$(PY) -m pytest -n $(JOBS) --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(STAMP) ## ruff and mypy
 	$(PY) -m ruff check .

@@ -1,6 +1,6 @@
 """The bad-input matrix: what the filters are given, and the child process that gives it to them.
 
-``python -m tests.bad_input FILTER KIND START`` runs the cases of one filter and one array kind from number START on and
+``python -m tests.bad_input FILTERS KINDS START`` runs the cases of some filters and array kinds from number START on and
 says on standard output, as JSON lines, which case begins and how it ended. A crash or a hang is therefore the case that
 began last; the parent notes it and starts again behind it. `tests.test_bad_input` is the parent.
 """
@@ -336,13 +336,17 @@ def as_tensor(name: str, value: Any) -> bool:
     return plain and name in ("out", "where")
 
 
-def main(filter_name: str, kind: str, start: str) -> None:
+def main(filters: str, kinds: str, start: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    prime(filter_name)
-    for number, (name, make, keywords, arguments, must) in enumerate(cases(filter_name, kind)):
-        if number >= int(start):
-            say(number, begins=name, arguments=arguments, must=must)
-            say(number, **outcome(filter_name, kind, make, keywords, must))
+    number = -1
+    for filter_name in filters.split(","):
+        prime(filter_name)
+        for kind in kinds.split(","):
+            for name, make, keywords, arguments, must in cases(filter_name, kind):
+                number += 1
+                if number >= int(start):
+                    say(number, begins=f"{filter_name} of {kind}, {name}", arguments=arguments, must=must)
+                    say(number, **outcome(filter_name, kind, make, keywords, must))
     say(-1)
 
 

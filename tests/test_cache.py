@@ -56,7 +56,7 @@ print(hashlib.sha256(imrestore.median(image, 3).tobytes()).hexdigest())
 
 def environment(cache: Path | str | None, **changes: str) -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if key not in ("IMRESTORE_CACHE_DIR", "XDG_CACHE_HOME")}
-    env |= {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")]), "PYTHONDONTWRITEBYTECODE": "1"}
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
     if cache is not None:
         env["IMRESTORE_CACHE_DIR"] = str(cache)
     return env | changes

@@ -17,13 +17,12 @@ import pytest
 from imrestore.cli import main
 from tests.hostile_files import hostile, saved
 
-CASES = list(hostile())
-
 
 def test_every_hostile_file_is_one_line_in_a_process_with_little_memory(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    for name, content, _ in CASES:
+    cases = list(hostile())
+    for name, content, _ in cases:
         (folder / name).write_bytes(content)
     (folder / "folder.png").mkdir()
     (folder / "dangling.png").symlink_to("nowhere.png")
@@ -40,7 +39,7 @@ def test_every_hostile_file_is_one_line_in_a_process_with_little_memory(tmp_path
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     report = json.loads(done.stdout)
-    expected = {name: pattern for name, _, pattern in CASES} | {
+    expected = {name: pattern for name, _, pattern in cases} | {
         "dangling.png": "No such file",
         "pipe.png": "not a regular file",
     }

@@ -157,19 +157,25 @@ def test_constants_of_the_two_halves_agree() -> None:
 
 
 INTERRUPTED = """
-import signal, sys, threading, time
+import os, signal, threading, time
 import numpy as np
 import imrestore
 from imrestore_kernels.cpu import _pool
 
-finished = []
+finished, both_at_work, caller_done = [], threading.Barrier(2), threading.Event()
 def last(start, stop):
-    time.sleep(0.5 if threading.current_thread() is threading.main_thread() else 2.0)
+    both_at_work.wait(30)
+    if threading.current_thread() is threading.main_thread():
+        finished.append(start)
+        caller_done.set()
+        return
+    caller_done.wait(30)
+    time.sleep(0.2)  # by now the caller waits for this strip
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.5)
     finished.append(start)
 
-signal.signal(signal.SIGALRM, signal.default_int_handler)
 with imrestore.threads(2):
-    signal.setitimer(signal.ITIMER_REAL, 1.0)
     try:
         _pool.run_rows(last, (), 2, 1e12)
     except KeyboardInterrupt:

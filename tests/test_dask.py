@@ -21,7 +21,7 @@ WINDOWS = {
 }
 CHUNKS = {
     "even": (7, 13),
-    "smaller than the halo": (2, 1),
+    "smaller than the halo": (3, 2),
     "uneven": ((1, 9, 2, 9), (13, 1, 12)),
     "one row each": (1, 26),
     "whole": (21, 26),

@@ -14,9 +14,9 @@ WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 def mse(image: np.ndarray, reference: np.ndarray) -> float:
     """Exact but for the last rounding; for finite floats as well."""
+    exact = Fraction if image.dtype.kind == "f" else int
     pairs = zip(image.ravel().tolist(), reference.ravel().tolist(), strict=True)
-    total = sum((Fraction(a) - Fraction(b)) ** 2 for a, b in pairs)
-    return float(total / image.size)
+    return float(Fraction(sum((exact(a) - exact(b)) ** 2 for a, b in pairs)) / image.size)
 
 
 def psnr(image: np.ndarray, reference: np.ndarray, data_range: float) -> float:
@@ -68,7 +68,10 @@ def ms_ssim(
 
 def halved(image: np.ndarray) -> np.ndarray:
     """Means of blocks of two pixels a side; blocks at an odd end are what is left of them."""
-    result = np.zeros([-(-n // 2) for n in image.shape], np.longdouble)
-    for at in np.ndindex(result.shape):
-        result[at] = image[tuple(slice(2 * i, 2 * i + 2) for i in at)].astype(np.longdouble).mean()
+    result = image.astype(np.longdouble)
+    for axis, n in enumerate(image.shape):
+        starts = np.arange(0, n, 2)
+        of = [1] * image.ndim
+        of[axis] = len(starts)
+        result = np.add.reduceat(result, starts, axis) / np.diff(starts, append=n).reshape(of)
     return result
