@@ -25,8 +25,13 @@ HEAVY = ("numba", "llvmlite", "scipy", "skimage", "cupy", "torch", "dask", "PIL"
 
 
 def start(*argv: object, **options: object) -> subprocess.Popen[str]:
+    """The command, which hears Ctrl-C even where whoever started the tests ignores it."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.Popen([*COMMAND, *map(str, argv)], text=True, **pipes)
+    earlier = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen([*COMMAND, *map(str, argv)], text=True, **pipes)
+    finally:
+        signal.signal(signal.SIGINT, earlier)
 
 
 def pictures(folder: Path, count: int, side: int = 24) -> dict[str, np.ndarray]:

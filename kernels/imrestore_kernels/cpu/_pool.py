@@ -123,12 +123,31 @@ class _Pool:
 
     def run(self, job: _Job, args: tuple[Any, ...], helpers: int) -> None:
         """Finish ``job`` with the caller and up to ``helpers`` threads. ``args`` are kept alive until then."""
-        functions = self._functions
         if self._workers < helpers:
             self._hire(helpers)
-        # Should a signal handler raise between the offer and the end, the arrays live on: threads may still write to them.
         self._running[job.address] = (job, args)
-        missing = helpers - functions.offer(job.address, self._box, self._workers, helpers)
+        interrupt: BaseException | None = None
+        nap = 20e-6
+        offered = False
+        while True:
+            # A signal handler may raise at any of these lines; what it raised waits until nobody uses the arrays any more.
+            try:
+                if not offered:
+                    offered = True
+                    self._offer(job, helpers)
+                while not self._functions.finish(job.address, self._box, self._workers, SPINS):
+                    time.sleep(nap)
+                    nap = min(2 * nap, 1e-3)
+                break
+            except BaseException as error:  # noqa: BLE001  raised again below
+                interrupt = error
+        del self._running[job.address]
+        if interrupt is not None:
+            raise interrupt
+
+    def _offer(self, job: _Job, helpers: int) -> None:
+        """Let up to ``helpers`` threads work at ``job``: those that watch, and those that sleep."""
+        missing = helpers - self._functions.offer(job.address, self._box, self._workers, helpers)
         if missing > 0:
             with self._lock:  # never more than there are workers to take them
                 missing = min(missing, self._workers - self._waiting.value)
@@ -136,17 +155,6 @@ class _Pool:
             self._keep_off_this_core()
             for _ in range(missing):
                 self._queue.put(job)
-        interrupt: BaseException | None = None
-        nap = 20e-6
-        while not functions.finish(job.address, self._box, self._workers, SPINS):
-            try:
-                time.sleep(nap)
-            except BaseException as error:  # noqa: BLE001  raised again once nobody uses the arrays any more
-                interrupt = error
-            nap = min(2 * nap, 1e-3)
-        del self._running[job.address]
-        if interrupt is not None:
-            raise interrupt
 
 
 _pool: _Pool | None = None
