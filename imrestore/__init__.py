@@ -2,10 +2,12 @@
 
 import typing as _typing
 
+from imrestore_kernels import forks as _forks
+
 from imrestore._threads import get_num_threads, set_num_threads, threads
 from imrestore._version import __version__
 from imrestore._warmup import warmup
-from imrestore.denoise import nl_means
+from imrestore.denoise import bm3d, nl_means
 from imrestore.filters import bilateral, gaussian, guided, mean, median
 
 if _typing.TYPE_CHECKING:
@@ -14,6 +16,7 @@ if _typing.TYPE_CHECKING:
 __all__ = [
     "__version__",
     "bilateral",
+    "bm3d",
     "gaussian",
     "get_num_threads",
     "guided",
@@ -33,7 +36,8 @@ def __getattr__(name: str) -> _typing.Any:
     if name in ("metrics", "noise"):
         from importlib import import_module
 
-        return import_module(f"imrestore.{name}")
+        with _forks.importing:
+            return import_module(f"imrestore.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

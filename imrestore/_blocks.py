@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ def filter_blocks(
     where: Any,
     joint: bool = False,
     guide: Any = None,
+    maps: dict[str, Any] | None = None,
+    grid: tuple[int, ...] = (),
 ) -> Any:
     """Apply ``function`` to every block of a dask array with just the neighbours it needs.
 
@@ -43,6 +46,10 @@ def filter_blocks(
         The filter looks at all channels of a pixel together: they stay in one block.
     guide : dask.array.Array, optional
         A second image that is read along with the first: ``channel_axis`` is that of the one with more axes, or of both.
+    maps : dict of dask.array.Array, optional
+        Arguments with a value for every pixel, of the image's shape or all of it but the channels.
+    grid : tuple of int, optional
+        For each filtered axis the samples after which the filter's own order of work repeats: blocks begin there only.
     """
     import dask.array as da
 
@@ -76,9 +83,12 @@ def filter_blocks(
         beside["guide"] = (guide, _axes_of_guide(image, guide, channel, channel_axis))
     elif channel is not None:
         image = image.rechunk({channel: -1})
+    for name, values in (maps or {}).items():
+        beside[name] = (values, everywhere if values.ndim == image.ndim else tuple(a for a in everywhere if a != channel))
     _try_on_one_pixel(call, {"image": (image, everywhere)} | beside, channel)
     halos = dict(zip(chosen, (max(pair) for pair in reach(len(chosen), **window)), strict=True))
-    return _overlapped(call, image, beside, halos, options["mode"]).rechunk(given)
+    periods = dict(zip(chosen, grid or (1,) * len(chosen), strict=True))
+    return _overlapped(call, image, beside, halos, periods, options.get("mode", "")).rechunk(given)
 
 
 def _axes_of_guide(image: Any, guide: Any, channel: int | None, channel_axis: object) -> Axes:
@@ -101,12 +111,18 @@ def _try_on_one_pixel(call: Callable[..., Any], given: dict[str, tuple[Any, Axes
 
 
 def _overlapped(
-    call: Callable[..., Any], image: Any, beside: dict[str, tuple[Any, Axes]], halos: dict[int, int], mode: str
+    call: Callable[..., Any],
+    image: Any,
+    beside: dict[str, tuple[Any, Axes]],
+    halos: dict[int, int],
+    periods: dict[int, int],
+    mode: str,
 ) -> Any:
     import dask.array as da
 
+    halos = {a: -(-d // periods[a]) * periods[a] for a, d in halos.items()}
     chunks = tuple(
-        _merged(image.chunks[a], halos[a]) if a in halos else image.chunks[a] for a in range(image.ndim)
+        _merged(_on_grid(image.chunks[a], periods[a]), halos[a]) if a in halos else image.chunks[a] for a in range(image.ndim)
     )
     depth = {a: d if len(chunks[a]) > 1 else 0 for a, d in halos.items()}
     wraps = mode in ("wrap", "grid-wrap")
@@ -135,6 +151,16 @@ def _overlapped(
 
 def _filter_block(block: Any, *others: Any, names: tuple[str, ...], call: Callable[..., Any]) -> Any:
     return call(block, **dict(zip(names, others, strict=True)))
+
+
+def _on_grid(chunks: tuple[int, ...], period: int) -> tuple[int, ...]:
+    """Chunks that begin at multiples of the period, each where the nearest one did."""
+    if period == 1:
+        return chunks
+    length = sum(chunks)
+    ends = {round(end / period) * period for end in itertools.accumulate(chunks)}
+    cuts = [0, *sorted(end for end in ends if 0 < end < length), length]
+    return tuple(b - a for a, b in itertools.pairwise(cuts))
 
 
 def _merged(chunks: tuple[int, ...], halo: int) -> tuple[int, ...]:

@@ -116,6 +116,18 @@ class Opened(NamedTuple):
             target[...] = order.restore(dst)
         return result
 
+    def another(self) -> Any:
+        """Memory for a second result, in kernel order."""
+        with on_device(self.given, self.kind, self.device):
+            return namespace(self.on_cuda).empty(self.order.shape, self.dtype)
+
+    def hand_back(self, result: Any) -> Any:
+        """An array in kernel order as the caller's own kind."""
+        with on_device(self.given, self.kind, self.device):
+            made, target = new_array(self.given, self.kind, self.device, self.array.shape, self.array.dtype)
+            target[...] = self.order.restore(result)
+            return made
+
     def _overlaps(self, xp: Any, target: Any) -> bool:
         return bool(
             xp.may_share_memory(target, self.array)
@@ -227,7 +239,7 @@ def as_array(value: Any, kind: str, device: str, name: str) -> Any:
         return __import__("cupy").from_dlpack(value.detach())
     if kind == CUPY:
         return value
-    if isinstance(value, np.ma.MaskedArray):
+    if _checks.is_masked_array(value):
         raise TypeError(f"{name} is a numpy.ma.MaskedArray; pass {name}.data and where=~numpy.ma.getmaskarray({name})")
     if isinstance(value, np.matrix):
         raise TypeError(f"{name} is a numpy.matrix; pass numpy.asarray({name})")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from imrestore_kernels import forks
+
 from imrestore import _checks
 
 
@@ -34,7 +36,8 @@ def set_num_threads(n: int) -> None:
     >>> imrestore.get_num_threads()
     2
     """
-    from imrestore_kernels.cpu import _thread_count
+    with forks.importing:
+        from imrestore_kernels.cpu import _thread_count
 
     _thread_count.configure(_checks.thread_count(n))
 
@@ -59,7 +62,8 @@ def get_num_threads() -> int:
     ...     imrestore.get_num_threads()
     3
     """
-    from imrestore_kernels.cpu import _thread_count
+    with forks.importing:
+        from imrestore_kernels.cpu import _thread_count
 
     return _thread_count.num_threads()
 
@@ -88,7 +92,8 @@ def threads(n: int) -> Iterator[None]:
     >>> with imrestore.threads(1):
     ...     result = imrestore.mean(numpy.ones((64, 64)), 5)
     """
-    from imrestore_kernels.cpu import _thread_count
+    with forks.importing:
+        from imrestore_kernels.cpu import _thread_count
 
     with _thread_count.override(_checks.thread_count(n)):
         yield

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from imrestore_kernels import forks
+
 
 def warmup(progress: Callable[[int, int, str], None] | None = None) -> int:
     """Compile the CPU kernels of the usual windows and dtypes now and keep them, so that no later first call has to wait for long.
@@ -29,7 +31,8 @@ def warmup(progress: Callable[[int, int, str], None] | None = None) -> int:
     >>> imrestore.warmup() > 0  # doctest: +SKIP
     True
     """
-    from imrestore_kernels.cpu import warmup_jobs
+    with forks.importing:
+        from imrestore_kernels.cpu import warmup_jobs
 
     jobs = warmup_jobs()
     for done, (name, build) in enumerate(jobs):

@@ -123,6 +123,11 @@ SUITES: dict[str, list[list[str]]] = {
     "kernels/imrestore_kernels/cpu/median.py": about("median"),
     "kernels/imrestore_kernels/cpu/gaussian.py": about("gaussian"),
     "kernels/imrestore_kernels/cpu/_jit.py": [["tests/test_cache.py"]],
+    "kernels/imrestore_kernels/forks.py": [["tests/test_processes.py", "-k", "fork"]],
+    "kernels/imrestore_kernels/similarity.py": [
+        ["tests/test_similarity_extremes.py"],
+        ["tests/test_similarity_cuda.py", "-k", "boxes"],
+    ],
     "kernels/imrestore_kernels/cpu/_thread_count.py": [["tests/test_num_threads.py"]],
     "kernels/imrestore_kernels/cpu/_crew.py": [["tests/test_crew.py"], ["tests/test_num_threads.py"]],
     "kernels/imrestore_kernels/cpu/_pool.py": [

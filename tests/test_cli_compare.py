@@ -161,21 +161,24 @@ def test_files_that_cannot_be_compared(files: list[str], tmp_path: Path, capsys:
     [
         ("A", "required"),
         ("A B C", "unrecognized arguments"),
-        ("A B --protocol grey", "protocol is 'grey'"),
-        ("A B --protocol gray", "protocol is 'gray' and channel_axis is given"),
-        ("A B --protocol y-sr", "crop is 0"),
-        ("A B --crop -1", "crop is -1"),
-        ("A B --crop 85", "crop is 85"),
+        ("A B --protocol grey", "--protocol is 'grey'"),
+        ("A B --protocol gray", "--protocol is 'gray' and the pictures have colours"),
+        ("G G --protocol rgb", "--protocol is 'rgb' and the pictures have no colours"),
+        ("G G --protocol gray --data-range 7", "for images of dtype uint8 it must be left out or 255"),
+        ("A B --protocol y-sr", "--crop is 0"),
+        ("A B --crop -1", "--crop is -1"),
+        ("A B --crop 85", "--crop is 85"),
         ("A B --crop 1.5", "invalid int"),
-        ("A B --data-range 0", "data_range is 0"),
-        ("A B --data-range nan", "data_range is nan"),
+        ("A B --data-range 0", "--data-range is 0"),
+        ("A B --data-range nan", "--data-range is nan"),
         ("A B --data-range white", "invalid number"),
         ("A B --proto rgb", "unrecognized arguments"),
-        ("F F", "data_range is None; for images of dtype float32"),
+        ("F F", "--data-range is not given; for images of dtype float32"),
     ],
 )
 def test_wrong_usage(files: list[str], tmp_path: Path, argv: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"A": files[0], "B": files[1], "F": saved(tmp_path / "f.npy", SMALL[0].astype(np.float32))}
+    names["G"] = saved(tmp_path / "g.png", SMALL[0])
     assert main(["compare", *(names.get(word, word) for word in argv.split())]) == 2
     said = capsys.readouterr()
     assert said.out == ""

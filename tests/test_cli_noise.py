@@ -131,8 +131,8 @@ def test_bad_files_are_named_and_passed_over(tmp_path: Path, capsys: pytest.Capt
     [
         ("", "required"),
         ("a.png --offset much", "offset"),
-        ("a.png --offset nan", "offset is nan"),
-        ("a.png --nan-policy ignore", "nan_policy is 'ignore'"),
+        ("a.png --offset nan", "--offset is nan"),
+        ("a.png --nan-policy ignore", "--nan-policy is 'ignore'"),
         ("a.png --channel-axis red", "channel-axis"),
         ("a.png --max-pixels 0", "max-pixels"),
         ("a.png -o out", "unrecognized arguments"),

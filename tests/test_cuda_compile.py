@@ -95,6 +95,7 @@ CALLS: dict[str, tuple[Callable[..., None], tuple[int, ...], bool, tuple[Any, ..
     "nl_means-7": (nl_means, GREY, False, (9.0, 5.0, [taps(3)] * 2, [10, 10])),
     "nl_means-7-tapered": (nl_means, GREY, False, (9.0, 5.0, [np.convolve(taps(1), taps(2))] * 2, [10, 10])),
     "nl_means-7-weights": (nl_means, GREY, False, (9.0, 5.0, [bell(7)] * 2, [10, 10])),
+    "nl_means-7-sharp": (nl_means, GREY, False, (9.0, 0.1, [taps(3)] * 2, [10, 10])),
     "nl_means-7-colour": (nl_means, COLOUR, False, (9.0, 5.0, [taps(3)] * 2, [10, 10])),
     "nl_means-1": (nl_means, GREY, False, (9.0, 5.0, [np.ones(1)] * 2, [3, 3])),
     "nl_means-15-weights": (nl_means, GREY, False, (9.0, 5.0, [bell(15)] * 2, [7, 7])),

@@ -84,6 +84,20 @@ def test_windows_too_wide_for_shared_memory(order: str) -> None:
 
 @emulated
 @pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_channels_that_follow_from_others_add_no_noise(dtype: str, masked: bool) -> None:
+    """As on the CPU: what is left of their variance is rounding."""
+    channel = np.random.default_rng(14).uniform(0, 2.5e5, (20, 24))
+    guide = np.stack([channel, 0.3 * channel, 0.7 * channel], axis=-1).astype(dtype)
+    where = np.ones(guide.shape, bool) if masked else None
+    for eps in (1e-3, 1e-9, 1e-15):
+        found, _ = run(guide, "forward", radius=4, eps=eps, channel_axis=-1, where=where)
+        np.testing.assert_allclose(found, guide, rtol=0, atol=2.5e5 * (2.0**-21 if dtype == "float32" else 2.0**-42))
+
+
+@emulated
+@pytest.mark.usefixtures("on_cuda")
 def test_a_tile_with_its_halo_is_the_whole() -> None:
     image = np.random.default_rng(9).normal(0, 50, (40, 150)).astype(np.float32)
     whole, _ = run(image, "forward", radius=3, eps=100)

@@ -81,7 +81,7 @@ BAD_POLICIES: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"where": torch.ones(20, 24, dtype=torch.bool)}, TypeError), ({"where": "all"}, TypeError),
 ]  # fmt: skip
 BAD_WEIGHTS: list[tuple[dict[str, Any], type[Exception]]] = [
-    *(({"weights": value}, ValueError) for value in ((), (1, -1), (NAN,), (INF, 1), (1,) * 17)),
+    *(({"weights": value}, ValueError) for value in ((), (0,), (0, 0.0), (1, -1), (NAN,), (INF, 1), (1,) * 17)),
     *(({"weights": value}, TypeError) for value in (1.0, "12345", None, (1, "2"), {1: 2})),
 ]
 WRONG = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -152,7 +153,7 @@ import numpy
 import imrestore
 
 image = (numpy.arange(900) % 251).astype(numpy.uint8).reshape(30, 30)
-imrestore.median(image, 3)  # a fork in the middle of an import is beyond any library's help
+imrestore.median(image, 3)
 started = threading.Event()
 
 def compile_many():
@@ -180,3 +181,88 @@ print(statuses)
 def test_forks_while_another_thread_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMRESTORE_CACHE_DIR", str(tmp_path / "cold"))
     assert run(tmp_path, FORK_WHILE_COMPILING) == [0] * 4
+
+
+FORK_WHILE_IMPORTING = """
+import os, signal, sys, threading
+import numpy
+import imrestore
+
+image = (numpy.arange(900) % 251).astype(numpy.uint8).reshape(30, 30)
+thread = threading.Thread(target=imrestore.median, args=(image, 3))
+thread.start()
+while sys.argv[1] not in sys.modules:
+    pass
+late = hasattr(sys.modules.get("imrestore_kernels.cpu.median"), "median")
+pid = os.fork()
+if pid == 0:
+    signal.alarm(30)
+    imrestore.median(image, 3)
+    os._exit(0)
+status = os.waitpid(pid, 0)[1]
+thread.join()
+print("null" if late else status)
+"""
+
+
+@pytest.mark.parametrize("module", ["imrestore_kernels.cpu", "llvmlite.binding", "numba.core.types"])
+def test_forks_while_another_thread_imports_the_kernels(tmp_path: Path, module: str) -> None:
+    """The child of a fork in the middle of a first call: what is half imported there can never be imported."""
+    assert run(tmp_path, FORK_WHILE_IMPORTING, module) == 0
+
+
+def test_a_fork_that_waits_for_an_import_holds_no_lock_that_the_import_needs(tmp_path: Path) -> None:
+    """Hooks run last registered first. Held by a fork that waits, logging's lock would stop every import that makes a logger."""
+    program = """
+import os, signal, threading, time
+import imrestore
+import logging
+from imrestore_kernels import forks
+
+signal.alarm(30)
+inside, forking = threading.Event(), threading.Event()
+
+def load():
+    with forks.importing:
+        inside.set()
+        forking.wait()
+        time.sleep(0.2)  # the other thread waits in the fork's first hook
+        logging.getLogger("made by an import")
+
+thread = threading.Thread(target=load)
+thread.start()
+inside.wait()
+forking.set()
+pid = os.fork()
+if pid == 0:
+    with forks.importing:
+        logging.getLogger("made by the child")
+    os._exit(0)
+print(os.waitpid(pid, 0)[1])
+thread.join()
+"""
+    assert run(tmp_path, program) == 0
+
+
+def test_every_late_import_of_ours_is_under_the_lock() -> None:
+    """A fork waits for imports that are under it and for no others."""
+    late = [place for path in sorted(ROOT.glob("imrestore/**/*.py")) if "cli" not in path.parts for place in unguarded(path)]
+    late += [place for path in sorted(ROOT.glob("kernels/**/*.py")) for place in unguarded(path)]
+    assert late == []
+
+
+def unguarded(path: Path) -> list[str]:
+    """Imports of imrestore's own modules inside functions, but not inside ``with forks.importing``."""
+    places: list[str] = []
+
+    def visit(node: ast.AST, late: bool, held: bool) -> None:
+        held = held or (isinstance(node, ast.With) and any(ast.unparse(item) == "forks.importing" for item in node.items))
+        late = late or isinstance(node, ast.FunctionDef)
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [str(getattr(node, "module", ""))]
+        if late and not held and any(name.startswith("imrestore") for name in names):
+            places.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+        for child in ast.iter_child_nodes(node):
+            visit(child, late, held)
+
+    visit(ast.parse(path.read_text()), False, False)
+    return places

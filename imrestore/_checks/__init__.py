@@ -29,7 +29,7 @@ from imrestore._checks.joint import (
     patch_weights,
     strength,
 )
-from imrestore._checks.values import flag, thread_count
+from imrestore._checks.values import flag, is_masked_array, thread_count
 from imrestore._checks.windows import gaussian_radii, rank_and_percentile, window_footprint, window_size
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "guided_radii",
     "image_dtype",
     "image_shape",
+    "is_masked_array",
     "nan_policy",
     "no_nan",
     "noise_sigma",

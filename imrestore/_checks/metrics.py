@@ -99,11 +99,11 @@ def ssim_constants(k1: object, k2: object) -> tuple[float, float]:
 
 def ssim_weights(value: object) -> tuple[float, ...]:
     """Exponents of the scales."""
-    allowed = "a sequence of 1 to 16 finite numbers >= 0"
+    allowed = "a sequence of 1 to 16 finite numbers >= 0, one of them > 0"
     if not is_sequence(value):
         raise TypeError(f"weights is {shown(value)} of type {type(value).__name__}; it must be {allowed}")
     numbers = tuple(real("weights", item, allowed) for item in value)  # type: ignore[attr-defined]
-    if not (1 <= len(numbers) <= 16 and all(math.isfinite(n) and n >= 0 for n in numbers)):
+    if not (1 <= len(numbers) <= 16 and all(math.isfinite(n) and n >= 0 for n in numbers) and any(numbers)):
         raise ValueError(f"weights is {shown(value)}; it must be {allowed}")
     return numbers
 

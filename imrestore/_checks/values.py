@@ -7,6 +7,7 @@ import operator
 from collections.abc import Sequence
 
 import numpy as np
+from imrestore_kernels import forks
 
 
 def shown(value: object) -> str:
@@ -23,6 +24,12 @@ def is_sequence(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim == 1
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def is_masked_array(value: object) -> bool:
+    """True for numpy.ma's arrays; NumPy imports numpy.ma when it is first named."""
+    with forks.importing:
+        return isinstance(value, np.ma.MaskedArray)
 
 
 def integer(name: str, value: object, allowed: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from imrestore._checks.values import integer, per_axis, positive, real, shown, whole_numbers
+from imrestore._checks.values import integer, is_masked_array, per_axis, positive, real, shown, whole_numbers
 
 #: A window's side and its number of samples: sums of 32-bit integers then fit 63 bits.
 MAX_SIDE = 32767
@@ -24,7 +24,7 @@ def window_size(value: object, axes: int, name: str = "size") -> tuple[int, ...]
 
 def window_footprint(footprint: object, axes: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Boolean window with at least one true cell."""
-    if isinstance(footprint, np.ma.MaskedArray):
+    if is_masked_array(footprint):
         raise TypeError("footprint is a numpy.ma.MaskedArray; it must be an array of booleans, as footprint.filled(False)")
     try:
         cells = np.asarray(footprint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imrestore.cli.files import FileError, Limits, Page, read
+from imrestore.cli.files import FileError, Limits, Page, printable, read
 
 Filter = Callable[..., Any]
 
@@ -30,8 +31,8 @@ class Recipe:
         self.channel_axis: int | str | None = self.options.pop("channel_axis", "auto")
         self.limits = limits = limits or Limits()
         if "footprint" in self.options:
-            self.options["footprint"] = _mask(self.options["footprint"], limits)
-        self.where = _mask(self.options.pop("where"), limits) if "where" in self.options else None
+            self.options["footprint"] = _mask("--footprint", self.options["footprint"], limits)
+        self.where = _mask("--where", self.options.pop("where"), limits) if "where" in self.options else None
         self.guide, self.guide_channels = None, None
         if "guide" in self.options:
             self.guide, self.guide_channels = _guide(self.options.pop("guide"), limits)
@@ -102,9 +103,18 @@ class Recipe:
         return keywords
 
 
-def _mask(path: Path, limits: Limits) -> NDArray[np.bool_]:
+@contextlib.contextmanager
+def _named(option: str, path: Path) -> Iterator[None]:
+    """Say of an error which file it is about: it is none of the pictures."""
+    try:
+        yield
+    except FileError as error:
+        raise FileError(f"{option} {printable(path)}: {error}") from error
+
+
+def _mask(option: str, path: Path, limits: Limits) -> NDArray[np.bool_]:
     """A grey picture or an array as true and false."""
-    with read(path, limits) as (_, pages):
+    with _named(option, path), read(path, limits) as (_, pages):
         page = next(pages)
         if page.channel_axis is not None or next(pages, None) is not None:
             raise FileError("a mask or footprint must be one grey picture or an array without channels")
@@ -114,7 +124,7 @@ def _mask(path: Path, limits: Limits) -> NDArray[np.bool_]:
 
 def _guide(path: Path, limits: Limits) -> tuple[NDArray[Any], int | None]:
     """A picture without its alpha, and the axis of its channels."""
-    with read(path, limits) as (_, pages):
+    with _named("--guide", path), read(path, limits) as (_, pages):
         page = next(pages)
         if next(pages, None) is not None:
             raise FileError("a guide must be one picture or an array")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from imrestore.cli._parser import UsageError
 from imrestore.cli._report import say
+from imrestore.cli._wording import of_options
 from imrestore.cli.files import FileError, Limits, printable, read
 
 #: Metrics of windows, and the scales of each.
@@ -37,6 +38,7 @@ def compare(args: argparse.Namespace) -> int:
         one, two = f"{printable(args.image)} {described(image, axis)}", f"{printable(args.reference)} {described(reference, other)}"
         say(f"imrestore: {one} and {two} cannot be compared; they must have the same shape and channels")
         return 1
+    _check_colours(args.protocol, axis)
     options = {"protocol": args.protocol, "data_range": args.data_range, "crop": args.crop, "channel_axis": axis}
     try:
         values, missing = measure(image, reference, options)
@@ -44,7 +46,7 @@ def compare(args: argparse.Namespace) -> int:
         say(f"imrestore: {printable(args.image)}, {printable(args.reference)}: {error}")
         return 1
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(of_options(error)) from error
     if args.json:
         print(as_json(args, image, options, values, missing))
         return 0
@@ -52,6 +54,14 @@ def compare(args: argparse.Namespace) -> int:
     for name in SCALES:
         print(f"{name:<8} " + (f"none: {missing[name]}" if name in missing else f"{values[name]:.6f}"))
     return 0
+
+
+def _check_colours(protocol: str | None, axis: int | None) -> None:
+    """The metrics would speak of a channel_axis, which the files have chosen."""
+    if protocol == "gray" and axis is not None:
+        raise UsageError("--protocol is 'gray' and the pictures have colours; it must be 'rgb' or 'y-sr'")
+    if protocol == "rgb" and axis is None:
+        raise UsageError("--protocol is 'rgb' and the pictures have no colours; it must be 'gray' or 'y-sr'")
 
 
 def picture(path: Path, limits: Limits) -> tuple[NDArray[Any], int | None, list[str]]:

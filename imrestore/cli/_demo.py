@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imrestore.cli._parser import UsageError
 from imrestore.cli._report import say
+from imrestore.cli._wording import of_options
 from imrestore.cli.files import FileError, Limits, new_file, printable, read
 
 Image = NDArray[np.uint8]
@@ -58,7 +59,7 @@ def demo(out: str, image: Path | None, threads: int | None) -> int:
         count = imrestore.get_num_threads() if threads is None else _checks.thread_count(threads, "threads")
         original, name = _photograph(image)
     except (FileError, ValueError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(of_options(error)) from error
     kind = "colour" if original.ndim == 3 else "grey"
     with imrestore.threads(count):
         size = f"{original.shape[1]} x {original.shape[0]}"
@@ -168,10 +169,14 @@ def _photograph(path: Path | None) -> tuple[Image, str]:
     with read(path, Limits()) as (_, pages):
         page = next(pages)
     pixels: NDArray[Any] = page.channels_last()
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-    if pixels.dtype != np.uint8 or page.colour not in ("gray", "rgb") or min(pixels.shape[:2]) < 16:
+    if pixels.dtype not in (np.uint8, np.uint16) or page.colour not in ("gray", "rgb") or min(pixels.shape[:2]) < 16:
         raise FileError(f"{printable(path)}: the demo needs 8- or 16-bit grey or RGB of at least 16 x 16 pixels")
     if pixels.ndim == 3:
         pixels = pixels[..., 0] if page.colour == "gray" else pixels[..., :3]
-    return np.ascontiguousarray(pixels), printable(path.name)
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels), printable(path.name)
+    darkest, brightest = int(pixels.min()), int(pixels.max())
+    # Cameras write 12 bits in 16: divided by 256 they would be black. A flat picture has no range of its own.
+    low, high = (darkest, brightest) if darkest < brightest else (0, 65535)
+    levels = np.rint((pixels - np.float64(low)) * (255 / (high - low)))
+    return levels.astype(np.uint8), f"{printable(path.name)}, {low} to {high} made 0 to 255"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from imrestore.cli._parser import UsageError
 from imrestore.cli._plan import expand, why_nothing
 from imrestore.cli._report import say
+from imrestore.cli._wording import of_options
 from imrestore.cli.files import FileError, Limits, Page, printable, read
 
 SCHEMA = "imrestore.noise/1"
@@ -31,7 +32,7 @@ def noise(args: argparse.Namespace) -> int:
     try:
         options = {"offset": noise_checks.image_offset(args.offset), "nan_policy": _checks.nan_policy(args.nan_policy)}
     except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(of_options(error)) from error
     limits = Limits(args.max_pixels, args.max_ratio)
     files = []
     for path, problem in _sources(args.inputs, args.recursive):
@@ -75,7 +76,7 @@ def _measure_file(
             try:
                 channels = [_measure(pixels, options) for pixels in _channels(page, channel_axis)]
             except (TypeError, ValueError, MemoryError) as error:
-                raise FileError(printable(str(error)) or "not enough memory") from error
+                raise FileError(printable(of_options(error)) or "not enough memory") from error
             pages.append({"shape": list(page.pixels.shape), "dtype": str(page.pixels.dtype), "channels": channels})
 
 

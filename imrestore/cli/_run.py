@@ -21,6 +21,7 @@ from imrestore.cli._apply import Recipe
 from imrestore.cli._parser import UsageError, check
 from imrestore.cli._plan import Job, plan
 from imrestore.cli._report import FileResult, Report, say
+from imrestore.cli._wording import of_options
 from imrestore.cli.files import FileError, Limits, Page, format_of, new_file, printable, read, write
 
 # A filter's word about its arguments, or an encoder's about the pixels and what it was asked to keep with them.
@@ -35,13 +36,13 @@ def run(args: argparse.Namespace) -> int:
         options = check(args)
         imrestore.get_num_threads()  # refuses a senseless IMRESTORE_NUM_THREADS
     except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(of_options(error)) from error
     jobs = plan(args.inputs, args.out, in_place=args.in_place, recursive=args.recursive)
     limits = Limits(args.max_pixels, args.max_ratio)
     try:
         recipe = Recipe(args.command, options, volume=args.volume, limits=limits)
     except FileError as error:
-        raise UsageError(f"--where, --footprint or --guide: {error}") from error
+        raise UsageError(str(error)) from error
     existing = "replace" if args.overwrite or args.in_place else "skip" if args.resume else "refuse"
     results = [FileResult(printable(job.source), printable(job.target) if job.target else None) for job in jobs]
     with imrestore.threads(args.threads) if args.threads else contextlib.nullcontext():
@@ -121,7 +122,7 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
         except OSError as error:
             raise FileError(f"cannot write {printable(job.target)}: {error.strerror or error}") from error
         except UNWRITABLE as error:
-            raise FileError(printable(" ".join(str(error).split())) or type(error).__name__) from error
+            raise FileError(printable(" ".join(of_options(error).split())) or type(error).__name__) from error
         finally:
             result.filter_seconds = round(recipe.seconds - before, 6)
     return "written"

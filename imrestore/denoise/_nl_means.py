@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from imrestore_kernels import forks
 
 from imrestore import _checks, _dispatch
 
@@ -125,8 +126,8 @@ def nl_means(
 
     The time grows with the number of pixels times ``(2 * patch_distance + 1)`` per axis. A patch with uniform or tapered weights
     costs about log2(patch_size) additions per axis and pair of pixels, a Gaussian one patch_size multiplications. 8- and 16-bit
-    integers, float16 and float32 are computed in float32 (within 2e-6 of the weighted mean difference of the pixels),
-    all others in float64.
+    integers, float16 and float32 are computed in float32 (within 2e-6 of the weighted mean difference of the pixels)
+    unless `h` is below ``sigma / 16``, all others in float64.
 
     Examples
     --------
@@ -136,7 +137,8 @@ def nl_means(
     array([10, 10, 10, 10, 90, 90, 90, 90], dtype=uint8)
     """
     if _dispatch.library(image) == _dispatch.DASK:
-        from imrestore._blocks import filter_blocks
+        with forks.importing:
+            from imrestore._blocks import filter_blocks
 
         if sigma is None:
             raise ValueError(
@@ -173,26 +175,28 @@ def nl_means(
         if strength == 0 and not opened.masked and all(_finite(picture) for picture, _ in opened.pictures()):
             return opened.run(_copy)
         strength = strength or _NEXT_TO_ZERO
-    if opened.on_cuda:
-        from imrestore_kernels.cuda.nl_means import nl_means as kernel
-    else:
-        from imrestore_kernels.cpu.nl_means import nl_means as kernel
+    with forks.importing:
+        if opened.on_cuda:
+            from imrestore_kernels.cuda.nl_means import nl_means as kernel
+        else:
+            from imrestore_kernels.cpu.nl_means import nl_means as kernel
     return opened.run(kernel, noise, strength, patches, distances, border, constant)
 
 
 def _estimated(opened: _dispatch.Opened) -> float:
     """Root mean square of the estimates for all channels of all images. What is not finite takes no part in them."""
-    from imrestore.noise import estimate_sigma
+    with forks.importing:
+        from imrestore.noise import estimate_sigma
 
-    variances = []
+    estimates: list[float] = []
     for picture, mask in opened.pictures():
         sigmas = estimate_sigma(picture, channel_axis=-1, where=mask)
         if picture.dtype.kind == "f" and any(map(math.isnan, sigmas)):
             finite = np.isfinite(picture)
             sigmas = estimate_sigma(picture, channel_axis=-1, where=finite if mask is None else mask & finite)
-        variances += [s * s for s in sigmas]
-    known = [variance for variance in variances if variance == variance]
-    return math.sqrt(math.fsum(known) / len(known)) if known else 0.0
+        estimates += sigmas
+    known = [estimate for estimate in estimates if estimate == estimate]
+    return math.hypot(*known) / math.sqrt(len(known)) if known else 0.0  # no square vanishes or overflows
 
 
 def _finite(picture: Any) -> bool:

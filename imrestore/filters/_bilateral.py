@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from imrestore_kernels import forks
+
 from imrestore import _checks, _dispatch
 
 
@@ -99,7 +101,8 @@ def bilateral(
     array([12, 12, 12, 12, 92, 92, 92, 92], dtype=uint8)
     """
     if _dispatch.library(image) == _dispatch.DASK:
-        from imrestore._blocks import filter_blocks
+        with forks.importing:
+            from imrestore._blocks import filter_blocks
 
         window = {"sigma_space": sigma_space, "truncate": truncate, "radius": radius}
         options = {"sigma_color": sigma_color, "mode": mode, "cval": cval, "nan_policy": nan_policy}
@@ -120,10 +123,11 @@ def bilateral(
     sigmas, radii = _checks.bilateral_radii(sigma_space, truncate, radius, len(opened.axes))
     border = _checks.border_mode(mode)
     constant = _checks.constant_value(cval, border, opened.dtype)
-    if opened.on_cuda:
-        from imrestore_kernels.cuda.bilateral import bilateral as kernel
-    else:
-        from imrestore_kernels.cpu.bilateral import bilateral as kernel
+    with forks.importing:
+        if opened.on_cuda:
+            from imrestore_kernels.cuda.bilateral import bilateral as kernel
+        else:
+            from imrestore_kernels.cpu.bilateral import bilateral as kernel
     return opened.run(kernel, color, opened.in_order(sigmas), opened.in_order(radii), border, constant)
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from imrestore_kernels import forks
 from numpy import ndarray
 
 from imrestore import _checks, _dispatch
@@ -113,7 +114,8 @@ def gaussian(
         if (replay := _dispatch.find(_replays, key)) is not None:
             return replay(image)
     if _dispatch.library(image) == _dispatch.DASK:
-        from imrestore._blocks import filter_blocks
+        with forks.importing:
+            from imrestore._blocks import filter_blocks
 
         window = {"sigma": sigma, "truncate": truncate, "radius": radius}
         options = {"mode": mode, "cval": cval, "nan_policy": nan_policy}
@@ -125,13 +127,15 @@ def gaussian(
     weights = opened.in_order([gaussian_weights(s, r) for s, r in zip(sigmas, radii, strict=True)])
     border = _checks.border_mode(mode)
     constant = _checks.constant_value(cval, border, opened.dtype)
-    if opened.on_cuda:
-        from imrestore_kernels.cuda.gaussian import gaussian as kernel
-    else:
-        from imrestore_kernels.cpu.gaussian import gaussian as kernel
+    with forks.importing:
+        if opened.on_cuda:
+            from imrestore_kernels.cuda.gaussian import gaussian as kernel
+        else:
+            from imrestore_kernels.cpu.gaussian import gaussian as kernel
     result = opened.run(kernel, weights, border, constant)
     if key is not None:
-        from imrestore_kernels.cpu.gaussian import plan
+        with forks.importing:
+            from imrestore_kernels.cpu.gaussian import plan
 
         _dispatch.remember(_replays, key, opened, lambda shape: plan(shape, opened.dtype, weights, border, constant))
     return result

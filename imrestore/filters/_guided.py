@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from imrestore_kernels import forks
 from numpy import ndarray
 
 from imrestore import _checks, _dispatch, _guide
@@ -122,7 +123,8 @@ def guided(
         if (replay := _dispatch.find(_replays, key)) is not None:
             return replay(image)
     if _dispatch.library(image) == _dispatch.DASK:
-        from imrestore._blocks import filter_blocks
+        with forks.importing:
+            from imrestore._blocks import filter_blocks
 
         options = {"eps": eps, "mode": mode, "cval": cval, "nan_policy": nan_policy}
         window = {"radius": radius}
@@ -145,13 +147,15 @@ def guided(
     constant = guide_constant = _checks.constant_value(cval, border, opened.dtype)
     if opened.guide is not None:
         guide_constant = _checks.constant_value(cval, border, opened.guide.dtype, "guide")
-    if opened.on_cuda:
-        from imrestore_kernels.cuda.guided import guided as kernel
-    else:
-        from imrestore_kernels.cpu.guided import guided as kernel
+    with forks.importing:
+        if opened.on_cuda:
+            from imrestore_kernels.cuda.guided import guided as kernel
+        else:
+            from imrestore_kernels.cpu.guided import guided as kernel
     result = opened.run(kernel, opened.guide, radii, variance, border, constant, guide_constant)
     if key is not None:
-        from imrestore_kernels.cpu.guided import plan
+        with forks.importing:
+            from imrestore_kernels.cpu.guided import plan
 
         parameters = (radii, variance, border, constant, guide_constant)
         _dispatch.remember(_replays, key, opened, lambda shape: plan(shape, opened.dtype, *parameters))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from imrestore_kernels import forks
 from numpy import ndarray
 
 from imrestore import _checks, _dispatch
@@ -92,7 +93,8 @@ def mean(
         if (replay := _dispatch.find(_replays, key)) is not None:
             return replay(image)
     if _dispatch.library(image) == _dispatch.DASK:
-        from imrestore._blocks import filter_blocks
+        with forks.importing:
+            from imrestore._blocks import filter_blocks
 
         options = {"mode": mode, "cval": cval, "nan_policy": nan_policy}
         return filter_blocks(mean, image, _reach, {"size": size}, options, axes, channel_axis, out, where)
@@ -102,13 +104,15 @@ def mean(
     sides = opened.in_order(_checks.window_size(size, len(opened.axes)))
     border = _checks.border_mode(mode)
     constant = _checks.constant_value(cval, border, opened.dtype)
-    if opened.on_cuda:
-        from imrestore_kernels.cuda.mean import mean as kernel
-    else:
-        from imrestore_kernels.cpu.mean import mean as kernel
+    with forks.importing:
+        if opened.on_cuda:
+            from imrestore_kernels.cuda.mean import mean as kernel
+        else:
+            from imrestore_kernels.cpu.mean import mean as kernel
     result = opened.run(kernel, sides, border, constant)
     if key is not None:
-        from imrestore_kernels.cpu.mean import plan
+        with forks.importing:
+            from imrestore_kernels.cpu.mean import plan
 
         _dispatch.remember(_replays, key, opened, lambda shape: plan(shape, opened.dtype, sides, border, constant))
     return result

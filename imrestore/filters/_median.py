@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from imrestore_kernels import forks
 from numpy import ndarray
 
 from imrestore import _checks, _dispatch
@@ -105,7 +106,8 @@ def median(
         if (replay := _dispatch.find(_replays, key)) is not None:
             return replay(image)
     if _dispatch.library(image) == _dispatch.DASK:
-        from imrestore._blocks import filter_blocks
+        with forks.importing:
+            from imrestore._blocks import filter_blocks
 
         window = {"size": size, "footprint": footprint}
         options = {"rank": rank, "percentile": percentile, "mode": mode, "cval": cval, "nan_policy": nan_policy}
@@ -127,13 +129,15 @@ def median(
     cells = None if cells is None else np.ascontiguousarray(cells.transpose(np.argsort(opened.axes).tolist()))
     border = _checks.border_mode(mode)
     constant = _checks.constant_value(cval, border, opened.dtype)
-    if opened.on_cuda:
-        from imrestore_kernels.cuda.median import median as kernel
-    else:
-        from imrestore_kernels.cpu.median import median as kernel
+    with forks.importing:
+        if opened.on_cuda:
+            from imrestore_kernels.cuda.median import median as kernel
+        else:
+            from imrestore_kernels.cpu.median import median as kernel
     result = opened.run(kernel, sides, cells, place, percent, border, constant)
     if key is not None:
-        from imrestore_kernels.cpu.median import plan
+        with forks.importing:
+            from imrestore_kernels.cpu.median import plan
 
         _dispatch.remember(
             _replays, key, opened, lambda shape: plan(shape, opened.dtype, sides, place, border, constant)

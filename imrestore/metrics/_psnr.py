@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from imrestore_kernels import forks
 from numpy import ndarray
 
 from imrestore import _dispatch
@@ -202,7 +203,8 @@ def _total_for(key: tuple[Any, ...], pair: _pair.Pair) -> Callable[[Any, Any], f
         return None
     if key[-1] == "raise" and dtype.kind == "f":  # the images have to be looked at every time
         return None
-    from imrestore_kernels.cpu.metrics import error_sum
+    with forks.importing:
+        from imrestore_kernels.cpu.metrics import error_sum
 
     return error_sum(pair.image.size, dtype)
 
@@ -218,10 +220,11 @@ def _mean_square(pair: _pair.Pair) -> float:
     first, second = (array.reshape(-1) if pair.where is None else array[pair.where] for array in (pair.image, pair.reference))
     if first.size == 0:
         return math.nan
-    if pair.device == "cpu":
-        from imrestore_kernels.cpu.metrics import squared_error
-    else:
-        from imrestore_kernels.cuda.metrics import squared_error
+    with forks.importing:
+        if pair.device == "cpu":
+            from imrestore_kernels.cpu.metrics import squared_error
+        else:
+            from imrestore_kernels.cuda.metrics import squared_error
     first, second = (xp.ascontiguousarray(array) for array in (first, second))
     floats = first.dtype.kind == "f"
     total = xp.empty(1, np.float64) if floats else xp.empty(4, np.uint64)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from imrestore_kernels import forks
 
 from imrestore import _checks
 from imrestore._checks import metrics as metric_checks
@@ -160,7 +161,7 @@ def ms_ssim(
         Distance of the smallest and the largest value an image may have, > 0; when it may be left out and what it means under a
         protocol is told in `ssim`.
     weights : sequence of float, default: (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-        Exponent of each scale, from fine to coarse, >= 0; as many scales as weights, from 1 to 16.
+        Exponent of each scale, from fine to coarse, >= 0 and not all 0; as many scales as weights, from 1 to 16.
     sigma : float, default: 1.5
         Standard deviation of the window's weights in pixels, > 0.
     size : int, default: 11
@@ -239,10 +240,11 @@ def _similarity(
     pair: _pair.Pair, first: Any, second: Any, measure: _Measure, luminance: bool, keeps: bool
 ) -> tuple[list[float], Any]:
     """Mean similarity of each of the planes or volumes and, if it ``keeps`` it, the similarity of every window."""
-    if pair.device == "cpu":
-        from imrestore_kernels.cpu.metrics import ssim as kernel
-    else:
-        from imrestore_kernels.cuda.metrics import ssim as kernel
+    with forks.importing:
+        if pair.device == "cpu":
+            from imrestore_kernels.cpu.metrics import ssim as kernel
+        else:
+            from imrestore_kernels.cuda.metrics import ssim as kernel
     xp = pair.xp
     deep = np.ones(1) if len(pair.lengths) == 2 else measure.window
     windows = (deep, measure.window, measure.window)

@@ -7,6 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from imrestore_kernels import forks
 from numpy.typing import NDArray
 
 from imrestore import _checks, _dispatch
@@ -188,7 +189,8 @@ class _Forward(NamedTuple):
     shift: float
 
     def run(self, src: Any, dst: Any) -> None:
-        from imrestore_kernels.cpu.anscombe import anscombe
+        with forks.importing:
+            from imrestore_kernels.cpu.anscombe import anscombe
 
         anscombe(src, dst, *self)
 
@@ -223,7 +225,8 @@ class _Inverse(NamedTuple):
         return _table(self.variance) if self.method == "exact" and self.variance <= _TABLE_VARIANCE else None
 
     def run(self, src: Any, dst: Any) -> None:
-        from imrestore_kernels.cpu.anscombe import inverse_anscombe
+        with forks.importing:
+            from imrestore_kernels.cpu.anscombe import inverse_anscombe
 
         inverse_anscombe(src, dst, self.zero, self.factor, self.less, self.least, self.table)
 
@@ -274,7 +277,9 @@ def _mean_root(centre: NDArray[np.float64], spread: float) -> NDArray[np.float64
     if spread == 0:
         return roots
     far = centre / spread
-    nodes, weights = np.polynomial.hermite_e.hermegauss(16)  # all within 7 standard deviations
+    with forks.importing:  # NumPy, too, imports some of its modules late
+        from numpy.polynomial.hermite_e import hermegauss
+    nodes, weights = hermegauss(16)  # all within 7 standard deviations
     weights = weights / weights.sum()
     smooth = (np.sqrt(np.maximum(1 + nodes / np.maximum(far, 10.0)[:, None], 0)) * weights).sum(axis=1)
     # Nearer to zero the root has a kink. With x = u^2 the integrand is smooth and even: the trapezoidal rule is exact.

@@ -28,6 +28,8 @@ WIDE = ("float64", "int32", "uint32", "int64", "uint64")
 WEIGHT = {False: 2e-6, True: 1e-6}
 #: Four roundings: the errors of the squares, of their sum by doubling and of the scaling do not all point one way.
 EXPONENT = {False: 2.0**-22, True: 2.0**-51}
+#: An h below this share of sigma is compared in 53 bits.
+SHARP = 1 / 16
 #: One unit in the last place of a float32; a hundred roundings of a float64.
 RESULT = {False: 2.0**-23, True: 1e-14}
 
@@ -94,7 +96,8 @@ def nl_means(
         certain = distance < 2 * sigma**2 * (1 - 1e-5)  # the weight is 1, and for the pixel itself
         errors.append(np.where(certain | (not any(shift)), 0, distance + 2 * sigma**2) / h**2)
         usable.append(compared)
-    return weighted_mean(image, ext, h, shifts(distances), exponents, errors, usable, reach, filtered, channel_axis)
+    rounding = EXPONENT[image.dtype.name in WIDE or h < SHARP * sigma]
+    return weighted_mean(image, ext, h, rounding, shifts(distances), exponents, errors, usable, reach, filtered, channel_axis)
 
 
 def bilateral(
@@ -126,14 +129,15 @@ def bilateral(
         squares = np.where(both, (u - ext.at(ext.samples, shift)) ** 2, 0).sum(-1)
         exponents.append(far + squares / (2 * np.longdouble(sigma_color) ** 2))
     usable = [np.ones(u.shape[:-1], bool)] * len(exponents)
-    color = np.longdouble(sigma_color)
-    return weighted_mean(image, ext, color, shifts(radii), exponents, exponents, usable, reach, filtered, channel_axis)
+    color, rounding = np.longdouble(sigma_color), EXPONENT[image.dtype.name in WIDE]
+    return weighted_mean(image, ext, color, rounding, shifts(radii), exponents, exponents, usable, reach, filtered, channel_axis)
 
 
 def weighted_mean(
     image: np.ndarray,
     ext: Extended,
     strength: np.longdouble,
+    rounding: float,
     moves: Iterator[tuple[int, ...]],
     exponents: list[np.ndarray],
     errors: list[np.ndarray],
@@ -152,7 +156,7 @@ def weighted_mean(
     e, rounded = (np.stack(values)[..., None] + np.zeros(u.shape[-1]) for values in (exponents, errors))
     smallest = np.where(counts, e, np.inf).min(0)
     none = np.isinf(smallest)
-    doubt = EXPONENT[wide] * (rounded + np.where(own_valid, 0, np.where(counts, rounded, np.inf).min(0)))
+    doubt = rounding * (rounded + np.where(own_valid, 0, np.where(counts, rounded, np.inf).min(0)))
     doubt = np.where(counts, np.maximum(doubt, WEIGHT[wide]), 0)
     with np.errstate(under="ignore", over="ignore", invalid="ignore", divide="ignore"):
         weights = np.where(counts, np.exp(np.where(none, 0, smallest) - e), 0)

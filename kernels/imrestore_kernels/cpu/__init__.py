@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from imrestore_kernels import forks
+
 
 def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     """Name and builder of every kernel worth compiling ahead: the common windows and dtypes, and all general kernels.
@@ -13,15 +15,16 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     """
     import numpy as np
 
-    from imrestore_kernels.cpu import _rank_select, _separable, anscombe, gaussian, guided, mean, median, metrics
-    from imrestore_kernels.cpu._bands import similarity_kernel
-    from imrestore_kernels.cpu._masked_similarity import masked_kernel
-    from imrestore_kernels.cpu._rank_bitset import bitset_kernel
-    from imrestore_kernels.cpu._rank_histogram import histogram_kernel
-    from imrestore_kernels.cpu._row_text import row_functions
-    from imrestore_kernels.cpu._similarity_rows import compute_type
-    from imrestore_kernels.cpu._similarity_tile import Patch, program
-    from imrestore_kernels.cpu._window_sums import Sums
+    with forks.importing:
+        from imrestore_kernels.cpu import _rank_select, _separable, anscombe, gaussian, guided, mean, median, metrics
+        from imrestore_kernels.cpu._bands import similarity_kernel
+        from imrestore_kernels.cpu._masked_similarity import masked_kernel
+        from imrestore_kernels.cpu._rank_bitset import bitset_kernel
+        from imrestore_kernels.cpu._rank_histogram import histogram_kernel
+        from imrestore_kernels.cpu._row_text import row_functions
+        from imrestore_kernels.cpu._similarity_rows import compute_type
+        from imrestore_kernels.cpu._similarity_tile import Patch, program
+        from imrestore_kernels.cpu._window_sums import Sums
 
     jobs: list[tuple[str, Callable[[], object]]] = []
     for dtype in map(np.dtype, ("uint8", "uint16", "int16", "float32", "float64")):

@@ -21,7 +21,6 @@ import re
 import stat
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -39,26 +38,14 @@ from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
+from imrestore_kernels import forks
+
 logger = logging.getLogger("imrestore")
 
 #: A first call that compiles for longer than this says so in the log.
 SLOW_COMPILE_S = 1.0
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_compile_lock = threading.RLock()
-
-
-def _new_lock_in_child() -> None:
-    global _compile_lock
-    _compile_lock = threading.RLock()
-
-
-# A fork waits for a compilation in progress: the child would inherit Numba's lock held by a thread that is gone.
-os.register_at_fork(
-    before=lambda: _compile_lock.acquire() and None,
-    after_in_parent=lambda: _compile_lock.release(),
-    after_in_child=_new_lock_in_child,
-)
 
 
 def _source_hash() -> str:
@@ -196,7 +183,7 @@ class _KernelCache(_Cache):  # type: ignore[misc]
 @cache
 def register_bytes() -> int:
     """Width of this machine's vector registers, as far as LLVM's code for it goes: 64 with AVX-512, else taken for 32."""
-    with _compile_lock:  # asking LLVM takes llvmlite's lock, which a fork must not copy
+    with forks.compiling:  # asking LLVM takes llvmlite's lock, which a fork must not copy
         features: str = cpu_target.target_context.codegen().magic_tuple()[2]
     return 64 if "+avx512f" in features.split(",") else 32
 
@@ -209,7 +196,7 @@ def intrinsic_of(names: Sequence[str], typing: Callable[..., Any], generate: Cal
     return intrinsic(scope["operation"])
 
 
-#: Name of the kernel that is being compiled, under `_compile_lock`.
+#: Name of the kernel that is being compiled, under `forks.compiling`.
 _compiling = ""
 
 
@@ -268,7 +255,7 @@ def compile_rows(function: _F, name: str, *signature: Any) -> _F:
         Types of the arguments.
     """
     global _compiling
-    with _compile_lock:
+    with forks.compiling:
         start = time.perf_counter()
         _compiling = f"{name} {signature}"
         named = _named_after(_compiling, function)
@@ -298,7 +285,7 @@ def machine_code(name: str, build: Callable[[], str], *functions: str) -> list[i
     *functions : str
         Names of functions in the text.
     """
-    with _compile_lock:  # until LLVM's objects are gone: a fork meanwhile would inherit llvmlite's lock
+    with forks.compiling:  # until LLVM's objects are gone: a fork meanwhile would inherit llvmlite's lock
         return _machine_code(name, build, functions)
 
 

@@ -7,6 +7,7 @@ each other, so the largest is found first.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._rounding import round_to
 from imrestore_kernels.cpu._similarity import call_powers, powers
-from imrestore_kernels.cpu._similarity_rows import poisoned
+from imrestore_kernels.cpu._similarity_rows import factor, poisoned, scale_exponent
 from imrestore_kernels.cpu._vector import allocator, data_address
 
 Array = np.ndarray[Any, Any]
@@ -45,6 +46,7 @@ def masked_kernel() -> Any:
     """Kernel over rows, in float64, for images of every dtype."""
     new_row = allocator(np.float64)
     vector = 64 // 8
+    most = float(np.finfo(np.float64).max)
 
     @inline
     def exponents(
@@ -81,6 +83,8 @@ def masked_kernel() -> Any:
                 pairs = 1.0
             below = k * (total / pairs) - slack
             below = below if below > 0.0 else 0.0
+            # Where even the square is too large for a float there still is a weight, however small.
+            below = below if below < most else most
             result[i] = below - fall if pairs > 0.0 else np.inf
 
     def rows(
@@ -150,22 +154,34 @@ def masked_means(
     bad = there & ~good
     values[~(there & good)] = 0
     outside = float(cval) if np.isfinite(cval) else 0.0
+    exponent = _scale_exponent(weights.unit, max(float(abs(values).max()), abs(outside) if mode == CONSTANT and pad else 0.0))
+    values, outside = np.ldexp(values, exponent), math.ldexp(outside, exponent)
     sizes = tuple(p.size for p in weights.patches)
     padded = [
         _padded(array, weights.reach, sizes, mode, fill)
         for array, fill in ((values, outside if pad else 0.0), (there.astype(np.float64), float(pad)))
     ]
     table = np.array([channels, width, *sizes, *weights.reach, weights.normalised, depth, height], np.int64)
-    k = min(weights.norm / weights.unit / weights.unit, float(np.finfo(np.float64).max))
+    k = factor(weights.norm, weights.unit, exponent, np.dtype(np.float64))
     result = np.empty((outer * depth * height, width * channels))
     address = powers(np.dtype(np.float64))
     args = (*padded, result, table, np.concatenate(weights.patches), weights.spatial, k, weights.slack, address)
     shifts = int(np.prod([2 * r + 1 for r in weights.reach]))
     run_rows(masked_kernel(), args, len(result), result.size * shifts * 4.0 * sum(sizes))
-    result = result.reshape(dst.shape)
+    result = np.ldexp(result, -exponent).reshape(dst.shape)
     round_to(result, dst)
     if bad.any() or (mode == CONSTANT and pad and not np.isfinite(cval)):
         dst[poisoned(bad.reshape(dst.shape), shape, weights.reach, sizes, mode, pad and not np.isfinite(cval))] = np.nan
+
+
+def _scale_exponent(unit: float, largest: float) -> int:
+    """Power of two for the samples: as in `scale_exponent`, and here no square is infinite.
+
+    Unless small differences would not count for it. Sums of samples are finite in any case.
+    """
+    size, near = math.frexp(largest)[1], math.frexp(unit)[1]
+    exponent = scale_exponent(unit, largest, np.dtype(np.float64))
+    return min(exponent, max(500 - size, -500 - near), 1000 - size)
 
 
 def _padded(array: Array, reach: tuple[int, ...], sizes: tuple[int, ...], mode: int, fill: float) -> Array:

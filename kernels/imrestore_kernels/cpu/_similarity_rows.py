@@ -55,6 +55,7 @@ def means(
     spatial: Array,
     mode: int,
     cval: float | int,
+    compute: np.dtype[Any],
 ) -> None:
     """Weighted means with weights ``2 ** min(T - norm D / unit**2, 0)``.
 
@@ -78,10 +79,12 @@ def means(
         For each axis 2 reach + 1 numbers that add up to T.
     mode, cval : object
         Border.
+    compute : dtype
+        What samples are compared in.
     """
     if src.dtype == np.float16:
         wide = np.empty(src.shape, np.float32)
-        means(src.astype(np.float32), wide, shape, patch, plane_weights, reach, unit, norm, spatial, mode, cval)
+        means(src.astype(np.float32), wide, shape, patch, plane_weights, reach, unit, norm, spatial, mode, cval, compute)
         with np.errstate(all="ignore"):
             dst[...] = wide
         return
@@ -93,16 +96,14 @@ def means(
             good = np.isfinite(src)
             clean = np.where(good, src, 0).astype(src.dtype)
             inside = cval if math.isfinite(cval) else 0.0
-            means(clean, dst, shape, patch, plane_weights, reach, unit, norm, spatial, mode, inside)
+            means(clean, dst, shape, patch, plane_weights, reach, unit, norm, spatial, mode, inside, compute)
             sizes = (patch.depth, patch.down.size, patch.along.size)
             dst[poisoned(~good, shape, reach, sizes, mode, not math.isfinite(cval))] = np.nan
             return
-    compute = compute_type(src.dtype)
     outer, depth, height, width, channels = shape
     tile, table = numbers((depth, height, width), patch, reach, src.dtype, compute)
     exponent = scale_exponent(unit, max(largest, abs(float(cval)) if mode == CONSTANT else 0.0), compute)
-    unit = math.ldexp(unit, exponent)
-    k = min(norm / unit / unit, float(np.finfo(compute).max))
+    k = factor(norm, unit, exponent, compute)
     scale, unscale = (math.ldexp(1.0, e) for e in (exponent, -exponent))
     reals = np.array([compute.type(cval) * compute.type(scale), scale, k, unscale], compute)
     beyond = table.tiles * tile.band * lanes(compute) - width  # columns of the last bands that are not there
@@ -131,6 +132,12 @@ def scale_exponent(unit: float, largest: float, compute: np.dtype[Any]) -> int:
         near = math.frexp(largest)[1]
     exponent = max(min(-near, limits.maxexp - 4), limits.minexp + 4)
     return min(exponent, limits.maxexp - 2 - math.frexp(largest)[1])
+
+
+def factor(norm: float, unit: float, exponent: int, compute: np.dtype[Any]) -> float:
+    """``norm / (unit 2**exponent)**2``, but no more than ``compute`` can hold."""
+    mantissa, power = math.frexp(unit)
+    return min(math.ldexp(norm / mantissa / mantissa, min(-2 * (power + exponent), 1000)), float(np.finfo(compute).max))
 
 
 def poisoned(

@@ -64,11 +64,11 @@ class Number:
 
 
 class VectorText:
-    """Lines of LLVM text and names for values."""
+    """Lines of LLVM text and names for values; vectors of ``count`` numbers, or as many as a register holds."""
 
-    def __init__(self, compute: np.dtype[Any]) -> None:
+    def __init__(self, compute: np.dtype[Any], count: int = 0) -> None:
         self.double = compute == np.float64
-        self.lanes = lanes(compute)
+        self.lanes = count or lanes(compute)
         self.bytes = self.lanes * compute.itemsize
         self.scalar = "double" if self.double else "float"
         self.vector = f"<{self.lanes} x {self.scalar}>"
@@ -155,8 +155,9 @@ class VectorText:
         align = self.bytes // self.lanes if anywhere else self.bytes
         return self.value(f"load {self.vector}, ptr {self.at(pointer, offset)}, align {align}")
 
-    def store(self, value: str, pointer: str, offset: str | int = 0) -> None:
-        self.add(f"  store {self.vector} {value}, ptr {self.at(pointer, offset)}, align {self.bytes}")
+    def store(self, value: str, pointer: str, offset: str | int = 0, anywhere: bool = False) -> None:
+        align = self.bytes // self.lanes if anywhere else self.bytes
+        self.add(f"  store {self.vector} {value}, ptr {self.at(pointer, offset)}, align {align}")
 
     def one(self, number: float) -> str:
         """A number as LLVM writes it: the bits of a double."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from imrestore_kernels.cpu._masked_similarity import Weights, masked_means
-from imrestore_kernels.cpu._similarity_rows import LOG2_E, as_volumes, means
+from imrestore_kernels.cpu._similarity_rows import LOG2_E, as_volumes, compute_type, means
 from imrestore_kernels.cpu._similarity_tile import Patch
 from imrestore_kernels.cpu._window_sums import Sums
 
@@ -43,4 +43,5 @@ def bilateral(
         return
     channels = shape[-1]
     patch = Patch(1, Sums((1,)), Sums((1,)), channels)
-    means(src, dst, shape, patch, np.ones(channels), reach, sigma_color, 0.5 * LOG2_E, spatial, mode, cval)
+    compute = compute_type(src.dtype)
+    means(src, dst, shape, patch, np.ones(channels), reach, sigma_color, 0.5 * LOG2_E, spatial, mode, cval, compute)

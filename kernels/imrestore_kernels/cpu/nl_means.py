@@ -11,6 +11,7 @@ from imrestore_kernels.cpu._masked_similarity import Weights, masked_means
 from imrestore_kernels.cpu._similarity_rows import LOG2_E, as_volumes, means
 from imrestore_kernels.cpu._similarity_tile import Patch
 from imrestore_kernels.cpu._window_sums import Sums
+from imrestore_kernels.similarity import strength
 
 
 def nl_means(
@@ -28,6 +29,7 @@ def nl_means(
     """Mean of the samples whose patches look alike; the contract is in ``kernels/README.md``."""
     shape, reach = as_volumes(src.shape, distances)
     patch_z, patch_y, patch_x = (np.ones(1),) * (3 - len(patches)) + tuple(patches)
+    single, h = strength(src.dtype, sigma, h)
     slack = 2 * LOG2_E * (sigma / h) * (sigma / h)
     if where is not None:
         weights = Weights((patch_z, patch_y, patch_x), reach, LOG2_E, h, slack, True, np.zeros(sum(2 * r + 1 for r in reach)))
@@ -39,4 +41,5 @@ def nl_means(
     patch = Patch(patch_z.size, down, along, channels)
     norm = LOG2_E * down_factor * along_factor / channels
     spatial = np.full(sum(2 * r + 1 for r in reach), slack / 3)
-    means(src, dst, shape, patch, np.repeat(patch_z, channels), reach, h, norm, spatial, mode, cval)
+    compute = np.dtype(np.float32 if single else np.float64)
+    means(src, dst, shape, patch, np.repeat(patch_z, channels), reach, h, norm, spatial, mode, cval, compute)

@@ -38,20 +38,21 @@ def bilateral(
     pad_counts: bool = True,
 ) -> None:
     """Mean of the pixels that are near and alike; arrays, border and values as in ``kernels/README.md``."""
+    single = is_single(src.dtype)
     picture = as_pictures(src.shape, [radius == 0 for radius in radii]) if where is None else None
     tile = None
     if picture is not None:
         radius_y, radius_x = (0 if axis is None else radii[axis] for axis in (picture.axis_y, picture.axis_x))
-        tile = _tile(picture, is_single(src.dtype), radius_y, radius_x)
+        tile = _tile(picture, single, radius_y, radius_x)
     if picture is None or tile is None:
         _gather(src, dst, float(sigma_color), sigma_space, radii, mode, cval, where, pad_counts)
         return
-    largest = 1e30 if is_single(src.dtype) else 1e290
+    largest = 1e30 if single else 1e290
     space = [np.float64(0 if axis is None else _per_step(sigma_space[axis], largest)) for axis in (picture.axis_y, picture.axis_x)]
     args = [src, dst, *(np.int64(n) for n in picture[:3]), np.float64(sigma_color), *space]
     args += [np.int32(radius_y), np.int32(radius_x), np.int32(mode), bits_of(cval, src.dtype)]
     blocks = grid(-(-picture.width // 32), -(-picture.height // (tile.warps * tile.rows)), picture.outer)
-    defines = tile_defines(src.dtype, picture.channels, tile)
+    defines = tile_defines(src.dtype, single, picture.channels, tile)
     launch("bilateral", "bilateral_tile", blocks, (32 * tile.warps, 1, 1), args, defines, tile.shared_bytes)
 
 

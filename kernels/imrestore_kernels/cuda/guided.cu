@@ -165,15 +165,20 @@ __device__ __forceinline__ constexpr int place(int a, int b) {
     return b == CHANNELS ? GUIDE_PAIRS + a : a * CHANNELS - a * (a - 1) / 2 + b - a;
 }
 
-// (M + ridge) a = m by L D L^T. No pivot of a matrix that adds `ridge` to one without negative eigenvalues is below it, which
-// bounds the error of grey guides that come as colours.
+// Share of a variance that its rest is known to, when what other channels explain is taken off: KNOWN["f8"] of cpu/_moments.py.
+#define KNOWN (1.0 / (1ull << 49))
+
+// (M + ridge) a = m by L D L^T. No pivot of a matrix that adds `ridge` to one without negative eigenvalues is below it, nor is one
+// known better than to some roundings of what it is left of: channels that follow from others then add nothing, not noise.
 __device__ void solve(const Window& w, double ridge, double (&fit)[FITS]) {
     double lower[CHANNELS][CHANNELS], pivot[CHANNELS];
 #pragma unroll
     for (int j = 0; j < CHANNELS; ++j) {
-        double d = w.product[place(j, j)] + ridge;
+        const double whole = w.product[place(j, j)] + ridge;
+        const double least = j > 0 && whole * KNOWN > ridge ? whole * KNOWN : ridge;
+        double d = whole;
         for (int k = 0; k < j; ++k) d -= lower[j][k] * lower[j][k] * pivot[k];
-        pivot[j] = d < ridge ? ridge : d;
+        pivot[j] = d < least ? least : d;
         for (int i = j + 1; i < CHANNELS; ++i) {
             double rest = w.product[place(j, i)];
             for (int k = 0; k < j; ++k) rest -= lower[i][k] * lower[j][k] * pivot[k];

@@ -20,7 +20,7 @@ from imrestore_kernels.cuda.similarity import (
     tile_defines,
     tile_of,
 )
-from imrestore_kernels.similarity import is_single, smaller_box
+from imrestore_kernels.similarity import smaller_box, strength
 
 #: Longest side of a patch that is summed in registers.
 _TILE_SIZE = 15
@@ -47,6 +47,7 @@ def nl_means(
     pad_counts: bool = True,
 ) -> None:
     """Mean of the pixels whose patches are alike; arrays, border and values as in ``kernels/README.md``."""
+    single, h = strength(src.dtype, float(sigma), float(h))
     sizes = [len(g) for g in patches]
     alone = [size == 1 and distance == 0 for size, distance in zip(sizes, distances, strict=True)]
     picture = as_pictures(src.shape, alone) if where is None else None
@@ -55,13 +56,13 @@ def nl_means(
         (patch_y, distance_y), (patch_x, distance_x) = (
             (np.ones(1), 0) if axis is None else (patches[axis], distances[axis]) for axis in (picture.axis_y, picture.axis_x)
         )
-        tile = _tile(picture, is_single(src.dtype), patch_y, patch_x, distance_y, distance_x)
+        tile = _tile(picture, single, patch_y, patch_x, distance_y, distance_x)
     if picture is None or tile is None:
-        _gather(src, dst, float(sigma), float(h), patches, distances, mode, cval, where, pad_counts)
+        _gather(src, dst, float(sigma), h, patches, distances, mode, cval, where, pad_counts)
         return
     boxes = [smaller_box(g) for g in (patch_y, patch_x)]
     defines = {
-        **tile_defines(src.dtype, picture.channels, tile),
+        **tile_defines(src.dtype, single, picture.channels, tile),
         "SIZE_Y": len(patch_y),
         "SIZE_X": len(patch_x),
         "BOX_Y": boxes[0],

@@ -10,7 +10,6 @@ import numpy as np
 
 from imrestore_kernels.cuda._launch import SHARED_WITHOUT_OPT_IN, grid, launch
 from imrestore_kernels.cuda.separable import C_TYPES, THREADS, bits_of, where_or_source
-from imrestore_kernels.similarity import is_single
 
 #: Axes of the gather kernels; arrays of fewer get axes of one sample.
 VOLUME_AXES = 3
@@ -74,11 +73,11 @@ def tile_of(channels: int, single: bool, columns: int, rows: int, warps: int, ha
     return Tile(columns, rows, warps, pitch, shared_bytes) if shared_bytes <= SHARED_WITHOUT_OPT_IN else None
 
 
-def tile_defines(dtype: np.dtype[Any], channels: int, tile: Tile) -> dict[str, object]:
+def tile_defines(dtype: np.dtype[Any], single: bool, channels: int, tile: Tile) -> dict[str, object]:
     return {
         "TILE": 1,
         "T": C_TYPES[dtype.name],
-        "REAL": "float" if is_single(dtype) else "double",
+        "REAL": "float" if single else "double",
         "CHANNELS": channels,
         "COLUMNS": tile.columns,
         "ROWS": tile.rows,

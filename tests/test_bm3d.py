@@ -1,0 +1,217 @@
+"""BM3D in public: dtypes and shapes, its parameters, its progress."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import imrestore
+from imrestore.denoise import BM3D_PROFILES, BM3DProfile, HardThreshold, Wiener
+from tests.backends import same_bits
+from tests.bm3d_pictures import SHAPE, fast, noisy
+from tests.cases import FLOATS, INTEGERS
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.fixture(autouse=True)
+def no_warnings() -> Iterator[None]:
+    """No NumPy warning reaches a caller, whatever he has set."""
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        yield
+
+
+# What goes in comes out
+
+
+@pytest.mark.parametrize("dtype", INTEGERS + FLOATS)
+def test_every_dtype_is_float64_rounded(dtype: str) -> None:
+    """Of whole numbers: their planes are the same float32 in every dtype."""
+    image = np.rint(noisy()).astype(dtype)
+    result = fast(image, 10.0)
+    assert result.dtype == image.dtype
+    exact = fast(image.astype(np.float64), 10.0)
+    expected = np.rint(exact) if image.dtype.kind in "iu" else exact.astype(dtype)
+    np.testing.assert_array_equal(result, expected.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_saturate(dtype: str) -> None:
+    """Noise at the ends of the range, where overshoots have to stop."""
+    limits = np.iinfo(dtype)
+    spread = 2.0 ** (limits.bits - 4)
+    rng = np.random.default_rng(1)
+    for end, sign in ((limits.max, -1), (limits.min, 1)):
+        away = np.abs(rng.normal(0, spread, SHAPE)) * (rng.random(SHAPE) < 0.3)
+        image = np.array([[int(end) + sign * int(a) for a in row] for row in away]).astype(dtype)
+        result = fast(image, spread)
+        apart = abs(result.astype(np.float64) - float(end))
+        assert apart.max() < limits.bits * spread  # nothing came out at the other end
+    flat = np.full(SHAPE, limits.max, dtype)
+    np.testing.assert_array_equal(fast(flat, spread), flat)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 20), (20, 1), (7, 9), (2, 2), (8, 8), (8, 7)])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_small_images(shape: tuple[int, int], dtype: str) -> None:
+    """As if the image went on as its mirror image, which it does to the size of a patch."""
+    image = noisy(shape, dtype)
+    result = imrestore.bm3d(image, 10.0, profile="high")
+    assert (result.shape, result.dtype) == (image.shape, image.dtype)
+    wide = np.pad(image, [(0, max(0, 8 - n)) for n in shape], "symmetric")
+    np.testing.assert_array_equal(result, imrestore.bm3d(wide, 10.0, profile="high")[: shape[0], : shape[1]])
+    assert np.isfinite(result).all()
+
+
+def test_one_axis_or_three_are_refused() -> None:
+    for image, keywords in (
+        (np.zeros(20), {}),
+        (np.zeros((20, 3)), {"channel_axis": -1}),
+        (np.zeros((20, 20)), {"axes": 0}),
+        (np.zeros((9, 9, 9)), {}),
+    ):
+        with pytest.raises(ValueError, match=r"(ax[ei]s|dimension)"):
+            imrestore.bm3d(image, 1.0, **keywords)
+
+
+def test_batch_axes_are_a_loop() -> None:
+    image = noisy((20, 25, 2, 3)).transpose(2, 3, 0, 1)
+    expected = np.stack([[fast(plane, 10.0) for plane in row] for row in image])
+    assert same_bits(fast(image, 10.0, axes=(2, 3)), expected)
+    assert same_bits(fast(image, 10.0, axes=(-1, -2)), expected)
+    turned = image.transpose(2, 0, 3, 1)
+    assert same_bits(np.ascontiguousarray(fast(turned, 10.0, axes=(0, 2)).transpose(1, 3, 0, 2)), expected)
+    joint = fast(image, 10.0, axes=(2, 3), channel_axis=1)
+    assert same_bits(joint, np.stack([fast(picture, 10.0, channel_axis=0) for picture in image]))
+
+
+def test_out_that_overlaps_the_image() -> None:
+    memory = noisy((40, 37))
+    expected = fast(memory[:30].copy(), 10.0)
+    out = memory[7:37]
+    assert fast(memory[:30], 10.0, out=out) is out
+    assert same_bits(out.copy(), expected)
+    image = noisy()
+    assert fast(image, 10.0, out=image) is image
+    assert same_bits(image, fast(noisy(), 10.0))
+
+
+# Parameters
+
+BAD_FIELDS: dict[str, list[Any]] = {
+    "transform": ["haar", "DCT", "", None, 3, b"dct", ["dct"]],
+    "step": [0, 9, -1, 2.5, "3", None, True, 10**400],
+    "group": [0, 4, 12, 64, 8.5, None, True, "8"],
+    "window": [0, 2, 38, 47, -1, 9.5, None, "9"],
+    "match": [-1, NAN, INF, None, "3", 1j, 10**400],
+    "threshold": [-1e-9, NAN, INF, None, "3"],
+    "noise": [0, -1, NAN, INF, None, "3"],
+    "beta": [-1, 20.5, NAN, INF, None, "3"],
+}
+
+
+@pytest.mark.parametrize("stage", ["hard", "wiener"])
+@pytest.mark.parametrize("field", BAD_FIELDS)
+def test_a_bad_field_is_named(stage: str, field: str) -> None:
+    profile = BM3D_PROFILES["normal"]
+    own = getattr(profile, stage)
+    if field not in own._fields:
+        return
+    for value in BAD_FIELDS[field]:
+        broken = profile._replace(**{stage: own._replace(**{field: value})})
+        with pytest.raises((TypeError, ValueError), match=rf"^profile\.{stage}\.{field} "):
+            imrestore.bm3d(noisy(), 10.0, profile=broken)
+
+
+def test_a_bad_profile_is_named() -> None:
+    normal = BM3D_PROFILES["normal"]
+    for value in ("Normal", "", "fast ", None, 3, tuple(normal), normal.hard, {}, b"fast", ["fast"], BM3DProfile):
+        with pytest.raises((TypeError, ValueError), match=r"^profile "):
+            imrestore.bm3d(noisy(), 10.0, profile=value)
+    for broken in ({"hard": normal.wiener}, {"wiener": normal.hard}, {"hard": None}, {"wiener": tuple(normal.wiener)}):
+        (name,) = broken
+        with pytest.raises(TypeError, match=rf"^profile\.{name} "):
+            imrestore.bm3d(noisy(), 10.0, profile=normal._replace(**broken))
+
+
+def test_profiles_are_what_they_say() -> None:
+    image = noisy()
+    assert list(BM3D_PROFILES) == ["normal", "fast", "high", "very_noisy"]
+    results = {name: imrestore.bm3d(image, 10.0, profile=name) for name in BM3D_PROFILES}
+    for name, profile in BM3D_PROFILES.items():
+        assert same_bits(imrestore.bm3d(image, 10.0, profile=profile), results[name])
+    assert same_bits(imrestore.bm3d(image, 10.0), results["normal"])
+    assert same_bits(imrestore.bm3d(image, 10.0, profile=BM3DProfile(HardThreshold(), Wiener())), results["normal"])
+    assert len({result.tobytes() for result in results.values()}) == 4
+    with pytest.raises(TypeError):
+        BM3D_PROFILES["mine"] = BM3DProfile()  # type: ignore[index]
+
+
+def test_every_field_counts() -> None:
+    image = noisy()
+    profile = BM3D_PROFILES["fast"]
+    expected = imrestore.bm3d(image, 10.0, profile=profile)
+    others = {"transform": ("bior1.5",), "step": (4, np.int64(4)), "group": (8,), "window": (9,), "match": (0.01,), "beta": (0, 1)}
+    for stage, own in (("hard", {"threshold": (2, 2.5)}), ("wiener", {"noise": (1, 0.3)})):
+        for field, values in (others | own).items():
+            for value in values:
+                changed = profile._replace(**{stage: getattr(profile, stage)._replace(**{field: value})})
+                assert not same_bits(imrestore.bm3d(image, 10.0, profile=changed), expected), (stage, field)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_basic_result_is_the_first_stages(dtype: str, channels: int) -> None:
+    image = noisy((*SHAPE, channels), dtype)
+    for moved, axis in ((image, -1), (image.transpose(2, 0, 1), 0)):
+        result, basic = fast(moved, 10.0, channel_axis=axis, return_basic=True)
+        assert same_bits(np.ascontiguousarray(result), np.ascontiguousarray(fast(moved, 10.0, channel_axis=axis)))
+        assert same_bits(np.ascontiguousarray(basic), np.ascontiguousarray(fast(moved, 10.0, channel_axis=axis, stages=1)))
+        assert not np.array_equal(result, basic)
+    first, again = fast(image, 10.0, channel_axis=-1, return_basic=True, stages=1)
+    assert same_bits(first, again)
+    assert not np.shares_memory(first, again)
+
+
+# Progress
+
+
+class Enough(Exception):
+    pass
+
+
+@pytest.mark.parametrize("keywords", [{}, {"stages": 1}, {"axes": (1, 2)}, {"sigma": 0}, {"kernel": [[1, 1]]}])
+def test_progress_increases_and_ends_at_1(keywords: dict[str, Any]) -> None:
+    image = noisy((90, 3, 40)).transpose(1, 0, 2) if "axes" in keywords else noisy((90, 40))
+    heard: list[tuple[float, int]] = []
+    given = {"sigma": 10.0} | keywords
+    result = fast(image, callback=lambda done: heard.append((done, threading.get_ident())), **given)
+    parts = [done for done, _ in heard]
+    assert parts == sorted(set(parts))
+    assert parts[0] > 0
+    assert parts[-1] == 1
+    assert {thread for _, thread in heard} == {threading.get_ident()}
+    assert same_bits(result, fast(image, **given))
+
+
+def test_what_a_callback_raises_ends_the_call() -> None:
+    image = noisy((90, 40))
+    expected = fast(image, 10.0)
+    for last in (0, 3, 20):
+        count = itertools.count()
+
+        def callback(_done: float, count: Any = count, last: int = last) -> None:
+            if next(count) == last:
+                raise Enough
+
+        with pytest.raises(Enough):
+            fast(image, 10.0, callback=callback)
+        assert next(count) == last + 1
+        assert same_bits(fast(image, 10.0), expected)
