@@ -11,7 +11,7 @@ from imrestore.denoise import bm3d, nl_means
 from imrestore.filters import bilateral, gaussian, guided, mean, median
 
 if _typing.TYPE_CHECKING:
-    from imrestore import metrics, noise
+    from imrestore import metrics, noise, repair
 
 __all__ = [
     "__version__",
@@ -25,6 +25,7 @@ __all__ = [
     "metrics",
     "nl_means",
     "noise",
+    "repair",
     "set_num_threads",
     "threads",
     "warmup",
@@ -33,7 +34,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _typing.Any:
     """Modules that are loaded when they are first named: half of the time that importing imrestore takes without them."""
-    if name in ("metrics", "noise"):
+    if name in ("metrics", "noise", "repair"):
         from importlib import import_module
 
         with _forks.importing:

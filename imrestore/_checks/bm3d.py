@@ -96,26 +96,59 @@ def sigma_map_values(lowest: float, highest: float) -> None:
 
 def spectrum(name: str, value: object) -> tuple[np.ndarray[Any, np.dtype[np.float64]], float]:
     """A kernel or a power spectral density in parts of its largest value, and that: two axes, finite, not all zero."""
+    optional = "" if name == "psf" else "None or "
     if is_masked_array(value):
-        raise TypeError(f"{name} is a numpy.ma.MaskedArray; it must be None or a plain array of two axes")
+        raise TypeError(f"{name} is a numpy.ma.MaskedArray; it must be {optional}a plain array of two axes")
     try:
         array = np.asarray(value)
     except (ValueError, TypeError):
-        raise TypeError(f"{name} is {shown(value)}; it must be None or an array of two axes") from None
+        raise TypeError(f"{name} is {shown(value)}; it must be {optional}an array of two axes") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {array.dtype}; it must be None or an array of real numbers")
+        raise TypeError(f"{name} has dtype {array.dtype}; it must be {optional}an array of real numbers")
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} has the shape {array.shape}; it must have two axes")
     numbers = array.astype(np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name} contains NaN or infinity; all its values must be finite")
     if not numbers.any():
-        raise ValueError(f"{name} is zero everywhere; for white noise it must be None")
+        white = ", and be None for white noise" if optional else ""
+        raise ValueError(f"{name} is zero everywhere; it must have other values{white}")
     if name == "psd" and numbers.min() < 0:
         raise ValueError(f"psd has a value of {numbers.min()}; all must be >= 0")
     largest = float(abs(numbers).max())
     with np.errstate(under="ignore"):
         return numbers / largest, largest
+
+
+def point_spread(value: object) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The image of a point, which is not dark."""
+    parts, largest = spectrum("psf", value)
+    whole = parts * largest
+    total = float(parts.sum())
+    if abs(total) < 1e-9 * float(abs(parts).sum()) or not np.isfinite(total * largest):
+        raise ValueError(f"psf adds up to {total * largest}; it must add up to a finite number that is not 0, most often 1")
+    return whole
+
+
+def deconvolution_method(value: object) -> str:
+    """The only one so far."""
+    if not isinstance(value, str):
+        raise TypeError(f"method is {shown(value)} of type {type(value).__name__}; it must be 'bm3d'")
+    if value != "bm3d":
+        raise ValueError(f"method is {shown(value)}; it must be 'bm3d'")
+    return value
+
+
+def deconvolution_mode(value: object) -> str:
+    """What the blur found beyond the image."""
+    return one_of("mode", value, ("reflect", "wrap"))
+
+
+def two_axes(count: int, axes: object) -> None:
+    """A picture has two axes."""
+    if count != 2:
+        name = "image" if axes is None else "axes"
+        raise ValueError(f"{name} has {count} axis to filter; there must be two (use axes= to choose them)")
 
 
 def noise_level(name: str, level: float) -> float:

@@ -11,6 +11,7 @@ from imrestore_kernels import forks
 
 from imrestore import _checks, _dispatch
 from imrestore._checks import bm3d as bm3d_checks
+from imrestore._noise_levels import noise_levels
 
 #: Standard deviations of the noise in one of the image beyond which 'very_noisy' is better: on pictures of CBSD432, whose own
 #: is about 55 in 0..255, the two are equal at 50, and at 75 it gains 0.05 dB.
@@ -146,15 +147,13 @@ def bm3d(
         joint=True,
         most_axes=2,
     )
-    if len(opened.axes) != 2:
-        name = "image" if axes is None else "axes"
-        raise ValueError(f"{name} has {len(opened.axes)} axis to filter; there must be two (use axes= to choose them)")
+    bm3d_checks.two_axes(len(opened.axes), axes)
     bm3d_checks.profile(profile)
     count = bm3d_checks.stages(stages)
     hear = bm3d_checks.callback(callback)
     both = _checks.flag("return_basic", return_basic)
     autocorrelation, level = _correlated(psd, kernel)
-    sigmas, sigma_map = _levels(opened, sigma, level, channel_axis)
+    sigmas, sigma_map = noise_levels(opened, sigma, level, channel_axis)
     basic = opened.another() if both else None
     if not any(sigmas) and not opened.masked and all(_finite(picture) for picture, _ in opened.pictures()):
         result = opened.run(_copy, hear, basic)
@@ -187,9 +186,10 @@ def _lazy(image: Any, sigma: Any, stages: Any, options: dict[str, Any], given: t
         from imrestore_kernels.bm3d_driver import grid_of, reach_of
 
         from imrestore._blocks import filter_blocks
-    used = bm3d_checks.profile(options["profile"])[: bm3d_checks.stages(stages)]
+    chosen = bm3d_checks.profile(options["profile"])  # not by name: no block is to decide on another one
+    used = chosen[: bm3d_checks.stages(stages)]
     maps = {"sigma": sigma} if _dispatch.library(sigma) == _dispatch.DASK else {}
-    options = options | {"stages": stages} | ({} if maps else {"sigma": sigma})
+    options = options | {"profile": chosen, "stages": stages} | ({} if maps else {"sigma": sigma})
     masked = where is not None or options["nan_policy"] == "omit"
 
     def reach(count: int) -> tuple[tuple[int, int], ...]:
@@ -213,55 +213,6 @@ def _correlated(psd: Any, kernel: Any) -> tuple[Any, float | None]:
         table = autocorrelation_of_kernel(given)
     variance = float(table[table.shape[0] // 2, table.shape[1] // 2])
     return table / variance, bm3d_checks.noise_level("kernel" if psd is None else "psd", level * math.sqrt(variance))
-
-
-def _levels(opened: _dispatch.Opened, sigma: Any, level: float | None, channel_axis: object) -> tuple[tuple[float, ...], Any]:
-    """Standard deviations of the channels, and those of every sample if they were given as a map."""
-    channels = 1 if opened.channel is None else opened.array.shape[opened.channel]
-    if sigma is None:
-        return (_estimated(opened) if level is None else (level,) * channels), None
-    kind = _dispatch.library(sigma)
-    if getattr(sigma, "ndim", 0) < 2 and kind in (_dispatch.NUMPY, opened.kind):
-        given = sigma if kind == _dispatch.NUMPY else sigma.tolist()
-        return bm3d_checks.channel_sigmas(given, channels, channel_axis), None
-    _dispatch.check_same_kind("sigma", sigma, opened.given, opened.kind, opened.device)
-    return _map(opened, _dispatch.as_array(sigma, opened.kind, opened.device, "sigma"), channels)
-
-
-def _map(opened: _dispatch.Opened, given: Any, channels: int) -> tuple[tuple[float, ...], Any]:
-    """Root mean square of each channel of a map, and the map in kernel order, (images, H, W, 1 or channels)."""
-    if given.dtype.kind not in "iuf":
-        raise TypeError(f"sigma has dtype {given.dtype}; it must be of real numbers")
-    array = opened.array
-    with _dispatch.on_device(opened.given, opened.kind, opened.device):
-        xp = _dispatch.namespace(opened.on_cuda)
-        own = bm3d_checks.sigma_map_shape(tuple(given.shape), tuple(array.shape), opened.channel)
-        bm3d_checks.sigma_map_values(float(given.min()), float(given.max()))
-        if opened.channel is not None and not own:
-            given = xp.expand_dims(given, opened.channel)
-        shape = tuple(1 if a == opened.channel and not own else n for a, n in enumerate(array.shape))
-        order = _dispatch.KernelOrder.of_channels(shape, opened.axes, opened.channel)
-        levels = order.arrange(xp, given, np.dtype(np.float64))
-        largest = float(levels.max()) or 1.0
-        roots = tuple(largest * math.sqrt(float(((levels[..., c] / largest) ** 2).mean())) for c in range(levels.shape[-1]))
-    return roots if len(roots) == channels else roots * channels, levels
-
-
-def _estimated(opened: _dispatch.Opened) -> tuple[float, ...]:
-    """Of each channel, the root mean square of the estimates of all images. What is not finite takes no part."""
-    with forks.importing:
-        from imrestore.noise import estimate_sigma
-
-    estimates: list[tuple[float, ...]] = []
-    for picture, mask in opened.pictures():
-        sigmas = estimate_sigma(picture, channel_axis=-1, where=mask)
-        if picture.dtype.kind == "f" and any(map(math.isnan, sigmas)):
-            xp = _dispatch.namespace(opened.on_cuda)
-            finite = xp.isfinite(picture)
-            sigmas = estimate_sigma(picture, channel_axis=-1, where=finite if mask is None else mask & finite)
-        estimates.append(sigmas)
-    known = [[s for s in channel if s == s] for channel in zip(*estimates, strict=True)]
-    return tuple(math.hypot(*channel) / math.sqrt(len(channel)) if channel else 0.0 for channel in known)
 
 
 def _drowned(opened: _dispatch.Opened, sigmas: tuple[float, ...]) -> bool:

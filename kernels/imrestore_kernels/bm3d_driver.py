@@ -59,6 +59,8 @@ class Request(NamedTuple):
     stages : int
         1 or 2.
     progress : callable or None
+    guide : array or None
+        (images, H, W, C), an estimate that takes the first stage's place.
     """
 
     sigmas: tuple[float, ...]
@@ -67,10 +69,11 @@ class Request(NamedTuple):
     profile: Profile
     stages: int
     progress: Progress = None
+    guide: Any = None
 
     @property
     def used(self) -> tuple[Stage, ...]:
-        return self.profile[: self.stages]
+        return self.profile[self.guide is not None : self.stages]
 
 
 def restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any, basic: Any = None) -> None:
@@ -89,22 +92,22 @@ def _restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any,
             planes = _planes(backend, colours, src[i, rows], None if where is None else where[i, rows])
             noise = _noise(backend.xp, request, colours, (i, rows), planes.shape)
             progress = _part_of(request.progress, i * len(bands) + j, parts)
-            results = _stages(backend, request, planes, noise, progress)
-            for target, result in zip((basic, dst)[-request.stages :], results, strict=True):
+            guide = None if request.guide is None else _planes(backend, colours, request.guide[i, rows], None)
+            results = _stages(backend, request, planes, guide, noise, progress)
+            for target, result in zip((basic, dst)[-len(request.used) :], results, strict=True):
                 if target is not None:
                     own = result[:, band.start - band.first : band.stop - band.first, : src.shape[2]]
-                    _write(backend.xp, target[i, band.start : band.stop], colours.back(backend.xp, own))
+                    write(backend.xp, target[i, band.start : band.stop], colours.back(backend.xp, own))
     if basic is not None and request.stages == 1:
         basic[...] = dst
 
 
 def _stages(
-    backend: Backend, request: Request, planes: Any, noise: Callable[[Stage], Noise], progress: Progress
+    backend: Backend, request: Request, planes: Any, guide: Any, noise: Callable[[Stage], Noise], progress: Progress
 ) -> Iterator[Any]:
-    result = None
     for i, stage in enumerate(request.used):
-        result = backend.run_stage(stage, planes, result, noise(stage), _part_of(progress, i, request.stages))
-        yield result
+        guide = backend.run_stage(stage, planes, guide, noise(stage), _part_of(progress, i, len(request.used)))
+        yield guide
 
 
 def reach_of(stages: Sequence[Stage], masked: bool) -> int:
@@ -207,7 +210,7 @@ def _principal(xp: Any, image: Any, mask: Any, sigmas: Matrix) -> Matrix:
     if len(pixels) < 2:
         return np.diag(1 / relative)
     pixels = pixels - pixels.mean(0)
-    _, vectors = np.linalg.eigh(_as_numpy(pixels.T @ pixels / len(pixels)))
+    _, vectors = np.linalg.eigh(as_numpy(pixels.T @ pixels / len(pixels)))
     vectors = vectors[:, ::-1].T
     largest = np.take_along_axis(vectors, abs(vectors).argmax(1)[:, None], 1)
     forward: Matrix = vectors * np.sign(largest) / relative
@@ -228,7 +231,7 @@ def _largest(xp: Any, image: Any, mask: Any) -> float:
     return result
 
 
-def _as_numpy(array: Any) -> Matrix:
+def as_numpy(array: Any) -> Matrix:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
@@ -295,7 +298,7 @@ def _over_patches(xp: Any, plane: Any) -> Any:
     return along / SIDE**2
 
 
-def _write(xp: Any, dst: Any, values: Any) -> None:
+def write(xp: Any, dst: Any, values: Any) -> None:
     """Numbers to the image's dtype: integers round half to even and saturate, a NaN is 0."""
     with np.errstate(all="ignore"):
         if dst.dtype.kind == "f":

@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imrestore_kernels.bm3d_profiles import SIDE
+from imrestore_kernels.bm3d_profiles import MOST_WINDOW, SIDE
 from imrestore_kernels.patch_transforms import matrix_of
 
 Table = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Noise that a coefficient has none of is taken for so much of a pixel's variance: gains and weights stay finite.
 LEAST = 1e-4
+#: Distance of pixels of two patches in one window, at most.
+FARTHEST = 2 * (MOST_WINDOW // 2) + SIDE - 1
 
 
 class Noise(NamedTuple):
@@ -56,10 +58,14 @@ def autocorrelation_of_kernel(kernel: Table) -> Table:
 def autocorrelation_of_psd(psd: Table) -> Table:
     """Covariances by distance of noise with a power spectral density, at the frequencies of `numpy.fft.fft2`, on a torus.
 
-    Distances reach just below half of the torus, beyond which they come back.
+    Distances reach just below half of the torus, beyond which they come back, or as far as any window does.
     """
-    covariances = np.fft.ifft2(psd).real
-    reach = [(n - 1) // 2 for n in psd.shape]
+    return autocorrelation_on_torus(np.fft.ifft2(psd).real)
+
+
+def autocorrelation_on_torus(covariances: Table) -> Table:
+    """Covariances by distance from those by place on a torus, no distance first."""
+    reach = [min((n - 1) // 2, FARTHEST) for n in covariances.shape]
     rows, columns = (np.arange(-r, r + 1) for r in reach)
     table: Table = covariances[np.ix_(rows, columns)]
     return table

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from imrestore_kernels.bm3d_driver import Backend, Request, restore
+from imrestore_kernels import bm3d_deblur
+from imrestore_kernels.bm3d_driver import Backend, Progress, Request, restore
 from imrestore_kernels.bm3d_noise import Noise
-from imrestore_kernels.bm3d_profiles import SIDE, Stage, Wiener, limit_of, rows_of_strip, shifts, window_of
+from imrestore_kernels.bm3d_profiles import SIDE, Profile, Stage, Wiener, limit_of, rows_of_strip, shifts, window_of
 from imrestore_kernels.cpu._block_groups import Field, Program, stage_kernel
 from imrestore_kernels.cpu._block_match import NOBODY, Matching
 from imrestore_kernels.cpu._group_filter import PATCH_BYTES, Filtering, Numbers
@@ -33,8 +33,24 @@ def bm3d(src: Array, dst: Array, request: Request, basic: Array | None, where: A
     restore(Backend(np, run_stage, gaussian), request, src, dst, where, basic)
 
 
+def deconvolve(
+    src: Array,
+    dst: Array,
+    psf: Array,
+    sigmas: tuple[float, ...],
+    profile: Profile,
+    periodic: bool,
+    progress: Progress,
+    where: None,
+    pad_counts: bool = True,
+) -> None:
+    """Images (.., H, W, C) without the blur of ``psf`` and the noise of ``sigmas``."""
+    del where, pad_counts  # a spectrum is one of all samples
+    bm3d_deblur.deconvolve(Backend(np, run_stage, gaussian), src, dst, psf, sigmas, profile, periodic, progress)
+
+
 def run_stage(
-    stage: Stage, image: Array, guide: Array | None, noise: Noise, progress: Callable[[float], object] | None = None
+    stage: Stage, image: Array, guide: Array | None, noise: Noise, progress: Progress = None
 ) -> Array:
     """One stage on float32 planes (C, H, W); ``progress`` hears from time to time which part of it is done."""
     m = Matching(stage.step, stage.group, stage.window)
