@@ -158,8 +158,11 @@ def test_every_field_counts() -> None:
     image = noisy()
     profile = BM3D_PROFILES["fast"]
     expected = imrestore.bm3d(image, 10.0, profile=profile)
-    others = {"transform": ("bior1.5",), "step": (4, np.int64(4)), "group": (8,), "window": (9,), "match": (0.01,), "beta": (0, 1)}
-    for stage, own in (("hard", {"threshold": (2, 2.5)}), ("wiener", {"noise": (1, 0.3)})):
+    others = {"step": (4, np.int64(4)), "group": (8,), "window": (9,), "match": (0.01,), "beta": (0, 1)}
+    for stage, own in (
+        ("hard", {"threshold": (2, 2.5), "transform": ("dct",)}),
+        ("wiener", {"noise": (1, 0.3), "transform": ("bior1.5",)}),
+    ):
         for field, values in (others | own).items():
             for value in values:
                 changed = profile._replace(**{stage: getattr(profile, stage)._replace(**{field: value})})
