@@ -114,6 +114,7 @@ BAD_FIELDS: dict[str, list[Any]] = {
     "threshold": [-1e-9, NAN, INF, None, "3"],
     "noise": [0, -1, NAN, INF, None, "3"],
     "beta": [-1, 20.5, NAN, INF, None, "3"],
+    "colour": [0, -1, NAN, INF, None, "3"],
 }
 
 

@@ -289,3 +289,15 @@ def test_coloured_noise_wants_its_kernel(kernel: np.ndarray) -> None:
     kernel = kernel[::-1, ::-1] * 25 / np.sqrt(np.sum(kernel**2))
     image = clean + coloured * 25 / coloured.std()
     assert psnr(fast(image, kernel=kernel), clean) > psnr(fast(image, 25.0), clean) + 2
+
+
+
+def test_noise_counts_for_more_in_differences_of_colours() -> None:
+    """Here they show nothing but noise; a picture in one channel has none."""
+    image, clean = (noisy((*SHAPE, 3), sigma=sigma) for sigma in (10.0, 0.0))
+    normal = BM3D_PROFILES["normal"]
+    plain = normal._replace(hard=normal.hard._replace(colour=1.0), wiener=normal.wiener._replace(colour=1.0))
+    errors = [float(((imrestore.bm3d(image, 10.0, profile=p, channel_axis=2) - clean) ** 2).mean()) for p in (normal, plain)]
+    assert errors[0] < 0.98 * errors[1]
+    one = image[..., 0]
+    assert same_bits(imrestore.bm3d(one, 10.0, profile=plain), imrestore.bm3d(one, 10.0, profile=normal))

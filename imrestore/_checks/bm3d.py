@@ -51,6 +51,7 @@ def _common(name: str, stage: HardThreshold | Wiener) -> None:
     if group not in GROUPS:
         raise ValueError(f"{name}.group is {group}; it must be 8, 16 or 32")
     not_negative(f"{name}.match", stage.match, "a finite number >= 0, in variances of the noise")
+    positive(f"{name}.colour", stage.colour, "a finite number > 0, a factor of the noise's variance")
     number = not_negative(f"{name}.beta", stage.beta, "a finite number from 0 to 20")
     if number > 20:
         raise ValueError(f"{name}.beta is {shown(number)}; it must be a finite number from 0 to 20")

@@ -285,7 +285,10 @@ def _noise(xp: Any, request: Request, colours: Colours, at: tuple[int, slice], s
         if request.autocorrelation is not None:
             one = correlation_of(request.autocorrelation, stage.transform, 2 * (stage.window // 2))
             correlation = xp.asarray(np.broadcast_to(one.astype(np.float32), (shape[0], *one.shape)))
-        return Noise(tuple(max(float(v), least) for v in variances), local, correlation)
+        factors = np.array([1.0] + [stage.colour] * (shape[0] - 1), np.float32)
+        places = None if local is None else local * xp.asarray(factors)[:, None, None]
+        numbers = tuple(max(float(v), least) * float(f) for v, f in zip(variances, factors, strict=True))
+        return Noise(numbers, places, correlation)
 
     return of
 

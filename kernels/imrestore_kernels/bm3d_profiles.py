@@ -66,6 +66,9 @@ class HardThreshold(NamedTuple):
         Coefficients below so many standard deviations of the noise become zero.
     beta : float
         Kaiser's parameter: how much less the pixels at the ends of a patch weigh; 0 for all the same.
+    colour : float
+        In all planes but the first, differences of colours, which show less than brightness, noise counts for so many times its
+        variance.
     """
 
     transform: str = "bior1.5"
@@ -75,6 +78,7 @@ class HardThreshold(NamedTuple):
     match: float = 8.0
     threshold: float = 2.7
     beta: float = 3.0
+    colour: float = 1.2
 
 
 class Wiener(NamedTuple):
@@ -93,6 +97,7 @@ class Wiener(NamedTuple):
     match: float = 30.0
     noise: float = 0.8
     beta: float = 2.0
+    colour: float = 2.2
 
 
 Stage = HardThreshold | Wiener
@@ -111,7 +116,8 @@ class Profile(NamedTuple):
 #: The parameters were chosen on pictures that no figure is quoted for: 16 of CBSD432 in grey, 24 of Train400, noise of 15, 25
 #: and 50 in 0..255 (`benches/bm3d_search.py`). What they are worth there, in dB: groups of 32 instead of 16 in the first stage
 #: 0.01, 0.01 and 0.05; noise 0.8 instead of the classic 1.0 0.06, 0.05 and 0.0; steps of 2 0.02. More matches (30 variances) or
-#: all, a beta of 2, windows of 29 to 45: within 0.01. For noise of 75 and 100 'very_noisy' gains 0.05 and 0.1.
+#: all, a beta of 2, windows of 29 to 45: within 0.01. Factors for colour, on 8 pictures of CBSD432: 0.08, 0.07 and 0.09 in all.
+#: For noise of 75 and 100 'very_noisy' gains 0.05 and 0.1.
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "normal": Profile(),
