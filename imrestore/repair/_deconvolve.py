@@ -44,7 +44,7 @@ def deconvolve(
     profile : str or BM3DProfile, default: 'normal'
         As in `imrestore.bm3d`.
     mode : {'reflect', 'wrap'}, default: 'reflect'
-        What the blur found beyond the image: its mirror image (or something like it), or its other end.
+        What the blur found beyond the image: its mirror image, or its other end.
     axes : int or sequence of int, optional
         The two axes of a picture; by default all but `channel_axis`. The others are a batch.
     channel_axis : int, optional
@@ -78,7 +78,7 @@ def deconvolve(
     cameraman, blurred by 1 / (1 + x**2 + y**2) over 15x15 pixels with noise of variance 2 and 8, the gain is 8.1 and 6.4 dB, by a
     box of 9x9 with 40 dB 8.4 dB, all on a torus (published: 8.2, 6.4 and 8.3 [1]_).
 
-    Takes the Fourier transforms of the image, extended by the size of `psf` on every side, in double precision, and the time of
+    Takes Fourier transforms of the image (with 'reflect' of twice its height and width) in double precision, and the time of
     `imrestore.bm3d` with `psd`. A NaN or infinity makes the whole picture NaN.
 
     References

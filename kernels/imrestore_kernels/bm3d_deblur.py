@@ -24,8 +24,6 @@ from imrestore_kernels.bm3d_profiles import Profile
 
 #: Chosen on pictures of Train400 (`benches/bm3d_search.py`), blurred by boxes and Gaussians, with noise of 0.5 to 8 in 0..255.
 REGULAR, WIENER = 1.3, 0.01
-#: Pixels in which the end of an image fades into its beginning, at least half of them.
-_LEAST_GAP = 8
 
 def deconvolve(
     backend: Backend,
@@ -49,12 +47,11 @@ def deconvolve(
 
 
 class _Torus:
-    """An image made periodic: beyond its end it goes on as its mirror image, which fades into the one before its beginning."""
+    """An image made periodic: with its mirror images, which is what a symmetric blur with reflecting borders makes of a torus."""
 
     def __init__(self, xp: Any, shape: Sequence[int], psf: np.ndarray[Any, np.dtype[np.float64]], periodic: bool) -> None:
         self._xp, self._image = xp, tuple(shape)
-        self._gaps = [0 if periodic else _fast(n + 2 * max(_LEAST_GAP, k)) - n for n, k in zip(shape, psf.shape, strict=True)]
-        self.shape = tuple(n + gap for n, gap in zip(shape, self._gaps, strict=True))
+        self.shape = self._image if periodic else tuple(2 * n for n in shape)
         self.size = self.shape[0] * self.shape[1]
         wide = np.zeros(self.shape)
         rows, columns = (np.arange(k) - k // 2 for k in psf.shape)
@@ -63,21 +60,14 @@ class _Torus:
 
     def spectrum(self, image: Any) -> Any:
         """Of (H, W, C)."""
-        xp = self._xp
-        for axis, gap in enumerate(self._gaps):
-            if gap:
-                after, before = ([(0, 0)] * image.ndim for _ in range(2))
-                after[axis], before[axis] = (0, gap), (gap, 0)
-                own = [slice(None)] * image.ndim
-                own[axis] = slice(image.shape[axis], None)
-                wide = xp.pad(image, after, mode="symmetric")
-                own_before = list(own)
-                own_before[axis] = slice(0, gap)
-                share = ((xp.arange(gap) + 0.5) / gap).reshape([-1 if a == axis else 1 for a in range(image.ndim)])
-                begin = xp.pad(image, before, mode="symmetric")[tuple(own_before)]
-                wide[tuple(own)] = wide[tuple(own)] * (1 - share) + begin * share
-                image = wide
-        return xp.fft.rfft2(image, axes=(0, 1))
+        more = [(0, n - m) for n, m in zip(self.shape, self._image, strict=True)]
+        return self._xp.fft.rfft2(self._xp.pad(image, [*more, (0, 0)], mode="symmetric"), axes=(0, 1))
+
+    def inverse_filter(self, regular: Any) -> Any:
+        """The inverse of the blur where it left something; the mean brightness comes back whole."""
+        result = self._xp.conj(self.transfer) / (abs(self.transfer) ** 2 + regular)
+        result[0, 0] = 1 / self.transfer[0, 0]
+        return result
 
     def inverse(self, spectrum: Any) -> Any:
         """What has a spectrum, on the whole torus."""
@@ -88,18 +78,6 @@ class _Torus:
         return self.inverse(spectrum)[: self._image[0], : self._image[1]]
 
 
-def _fast(length: int) -> int:
-    """The next length that has no prime factor above 5."""
-    while True:
-        rest = length
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return length
-        length += 1
-
-
 def _deconvolve(
     backend: Backend, src: Any, dst: Any, psf: Any, sigmas: Any, profile: Profile, periodic: bool, heard: Sequence[Progress]
 ) -> None:
@@ -108,18 +86,19 @@ def _deconvolve(
     unit = float(abs(src.astype(np.float64)).max()) or 1.0
     image = src.astype(np.float64) / unit
     sigmas = np.maximum(sigmas / unit, 1e-9)
-    torus = _Torus(xp, image.shape[:2], psf, periodic)
+    brightness = float(psf.sum())
+    torus = _Torus(xp, image.shape[:2], psf / brightness, periodic)
     spectrum = torus.spectrum(image)
     signal = float(np.mean([max(float(image[..., c].var()) / s**2 - 1, 1e-3) for c, s in enumerate(sigmas)]))
-    inverse = xp.conj(torus.transfer) / (abs(torus.transfer) ** 2 + REGULAR / signal)
+    inverse = torus.inverse_filter(REGULAR / signal)
     estimate = xp.empty(image.shape, np.float32)
     _filtered(backend, torus, spectrum, inverse, sigmas, profile, None, estimate, heard[0])
     power = sum(abs(torus.spectrum(estimate[..., c : c + 1])[..., 0] / s) ** 2 for c, s in enumerate(sigmas))
     power = power / (len(sigmas) * torus.size) + 1e-6
-    inverse = xp.conj(torus.transfer) / (abs(torus.transfer) ** 2 + WIENER / power)
+    inverse = torus.inverse_filter(WIENER / power)
     result = xp.empty(image.shape, np.float32)
     _filtered(backend, torus, spectrum, inverse, sigmas, profile, estimate, result, heard[1])
-    write(xp, dst, result.astype(np.float64) * unit)
+    write(xp, dst, result.astype(np.float64) / brightness * unit)
 
 
 def _filtered(
