@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,8 @@ def _in_place(name: str) -> Any:
     return method
 
 
-for _name in ("add", "sub", "mul", "truediv", "matmul", "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "invert", "neg", "pow"):
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+for _name in ("add", "sub", "mul", "truediv", "matmul", *_COMPARISONS, "and_", "or_", "invert", "neg", "pow", "abs"):
     setattr(Array, f"__{_name.strip('_')}__", _operator(_name))
 for _name in ("add", "sub", "mul", "truediv", "and_"):
     setattr(Array, f"__r{_name.strip('_')}__", _reflected(_name))
@@ -120,12 +122,15 @@ class Namespace:
 
     ndarray = Array
 
-    def __init__(self) -> None:
+    def __init__(self, module: ModuleType = np) -> None:
+        self._module = module
         self.used: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         self.used.add(name)
-        value = getattr(np, name)
+        value = getattr(self._module, name)
+        if isinstance(value, ModuleType):
+            return Namespace(value)
         if isinstance(value, type):
             return value
         return lambda *args, **keywords: self._call(name, value, args, keywords)

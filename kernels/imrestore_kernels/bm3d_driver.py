@@ -182,7 +182,8 @@ class Colours(NamedTuple):
 
     def variances(self, sigmas: Sequence[Any]) -> list[Any]:
         """Of planes, from the standard deviations of channels."""
-        squares = [(np.clip(s, self.least, self.most) * self.scale) ** 2 for s in sigmas]
+        bounded = [s.clip(self.least, self.most) if hasattr(s, "clip") else min(max(s, self.least), self.most) for s in sigmas]
+        squares = [(s * self.scale) ** 2 for s in bounded]
         return [_combined(row, squares) for row in self.forward**2]
 
 
@@ -284,7 +285,7 @@ def _noise(xp: Any, request: Request, colours: Colours, at: tuple[int, slice], s
         correlation = None
         if request.autocorrelation is not None:
             one = correlation_of(request.autocorrelation, stage.transform, 2 * (stage.window // 2))
-            correlation = xp.asarray(np.broadcast_to(one.astype(np.float32), (shape[0], *one.shape)))
+            correlation = xp.asarray(np.repeat(one.astype(np.float32)[None], shape[0], 0))
         factors = np.array([1.0] + [stage.colour] * (shape[0] - 1), np.float32)
         places = None if local is None else local * xp.asarray(factors)[:, None, None]
         numbers = tuple(max(float(v), least) * float(f) for v, f in zip(variances, factors, strict=True))

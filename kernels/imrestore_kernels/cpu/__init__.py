@@ -60,4 +60,24 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     jobs.append(("histograms uint8", partial(histogram_kernel, np.dtype(np.uint8))))
     jobs += [(f"bit set {dtype}", partial(bitset_kernel, np.dtype(dtype))) for dtype in ("uint16", "float32")]
     jobs += [(f"separable sums {dtype}", partial(_separable.pass_kernel, np.dtype(dtype))) for dtype in ("int64", "float64")]
+    return jobs + _bm3d_jobs()
+
+
+def _bm3d_jobs() -> list[tuple[str, Callable[[], object]]]:
+    """Both stages of every profile for white noise; those of the default also for noise that is local or correlated."""
+    with forks.importing:
+        from imrestore_kernels.bm3d_profiles import PROFILES, Stage, Wiener
+        from imrestore_kernels.cpu._block_groups import Program, stage_kernel
+        from imrestore_kernels.cpu._block_match import Matching
+        from imrestore_kernels.cpu._group_filter import Filtering
+
+    kinds = {"white": (False, False), "local": (True, False), "correlated": (False, True)}
+    jobs: list[tuple[str, Callable[[], object]]] = []
+    for name, profile in PROFILES.items():
+        for kind in kinds if name == "normal" else ("white",):
+            stages: tuple[Stage, ...] = (profile.hard, profile.wiener)
+            for number, stage in enumerate(stages, 1):
+                matching = Matching(stage.step, stage.group, stage.window)
+                filtering = Filtering(stage.transform, stage.group, isinstance(stage, Wiener), *kinds[kind])
+                jobs.append((f"bm3d {name}, stage {number}, {kind} noise", partial(stage_kernel, Program(matching, filtering))))
     return jobs

@@ -45,6 +45,8 @@ class Backend(Protocol):
 
     def upload(self, table: np.ndarray[Any, Any]) -> Any: ...
 
+    def namespace(self) -> Any: ...
+
 
 @cache
 def _file(name: str) -> str:
@@ -145,6 +147,11 @@ class CupyBackend:
         self._check_process()
         return cupy.asarray(table)
 
+    def namespace(self) -> Any:
+        import cupy
+
+        return cupy
+
 
 _backend: Backend = CupyBackend()
 
@@ -182,3 +189,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
 def upload(table: np.ndarray[Any, Any]) -> Any:
     """A small table where the kernels run."""
     return _backend.upload(np.ascontiguousarray(table))
+
+
+def namespace() -> Any:
+    """The module of the arrays that the kernels work on, for what is no kernel: CuPy, or what stands in for it."""
+    return _backend.namespace()
