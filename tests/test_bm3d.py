@@ -219,3 +219,19 @@ def test_what_a_callback_raises_ends_the_call() -> None:
             fast(image, 10.0, callback=callback)
         assert next(count) == last + 1
         assert same_bits(fast(image, 10.0), expected)
+
+
+def test_normal_by_name_is_another_profile_where_noise_drowns_the_image() -> None:
+    """Here the image's own standard deviation is 14: 1.4 times that is 20."""
+    plain, noisier = BM3D_PROFILES["normal"], BM3D_PROFILES["very_noisy"]
+    for sigma, expected in ((14.0, plain), (40.0, noisier)):
+        image = noisy(sigma=0.0) + np.random.default_rng(5).normal(0, sigma, SHAPE)
+        result = imrestore.bm3d(image, sigma)
+        assert same_bits(result, imrestore.bm3d(image, sigma, profile=expected))
+        assert not same_bits(imrestore.bm3d(image, sigma, profile=plain), imrestore.bm3d(image, sigma, profile=noisier))
+    stack = np.stack([image, noisy(sigma=1.0)])  # one of them shows enough
+    assert same_bits(imrestore.bm3d(stack, 40.0, axes=(1, 2))[0], imrestore.bm3d(image, 40.0, profile=plain))
+    holes = np.where(np.arange(SHAPE[1]) % 5 > 0, image, 1e9)
+    where = holes < 1e8
+    named, given = (imrestore.bm3d(holes, 40.0, where=where, profile=p) for p in ("normal", noisier))
+    assert same_bits(named, given)

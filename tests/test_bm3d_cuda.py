@@ -195,7 +195,7 @@ def record(parameters: Stage, noise: str, shape: tuple[int, int, int] = (1, 512,
     return recorder
 
 
-# The normal profile for all architectures; others, steps, groups, transforms, kinds of noise for one or two: each takes four seconds.
+# The normal profile for all architectures; other steps, groups, transforms, kinds of noise for one or two: each takes four seconds.
 TARGETS: list[tuple[Stage, str, int]] = [(stage, "white", a) for stage in PROFILES["normal"] for a in ARCHITECTURES]
 TARGETS += [(stage, "white", 80) for stage in PROFILES["fast"]]
 TARGETS += [(HardThreshold(step=step, group=8, window=45), "white", 90) for step in (1, 4, 8)]

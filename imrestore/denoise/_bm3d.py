@@ -14,8 +14,8 @@ from imrestore._checks import bm3d as bm3d_checks
 from imrestore._noise_levels import noise_levels
 
 #: Standard deviations of the noise in one of the image beyond which 'very_noisy' is better: on pictures of CBSD432, whose own
-#: is about 55 in 0..255, the two are equal at 50, and at 75 it gains 0.05 dB.
-_DROWNED = 1.1
+#: is about 55 in 0..255, the two are equal at 50, at 75 it gains 0.05 dB and at 100 0.1 dB.
+_DROWNED = 1.4
 #: Pixels that are looked at to find out.
 _LOOKED_AT = 2**16
 
@@ -50,7 +50,7 @@ def bm3d(
         `psd` or `kernel` it is theirs by default, and they are scaled to it otherwise.
     profile : str or BM3DProfile, default: 'normal'
         'normal', 'fast' (a quarter of the time, 0.3 dB less), 'high' (twice the time, 0.01 dB more) or 'very_noisy', which
-        'normal' becomes by itself where noise is 1.1 times as strong as the image (not in dask arrays); or parameters:
+        'normal' becomes by itself where noise is 1.4 times as strong as the image (not in dask arrays); or parameters:
         ``p = imrestore.denoise.BM3D_PROFILES['normal']`` and ``p._replace(hard=p.hard._replace(step=2))``.
     stages : int, default: 2
         1 stops after hard thresholding, which takes less than half of the time.
