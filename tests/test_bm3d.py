@@ -229,7 +229,7 @@ def test_normal_by_name_is_another_profile_where_noise_drowns_the_image() -> Non
         result = imrestore.bm3d(image, sigma)
         assert same_bits(result, imrestore.bm3d(image, sigma, profile=expected))
         assert not same_bits(imrestore.bm3d(image, sigma, profile=plain), imrestore.bm3d(image, sigma, profile=noisier))
-    stack = np.stack([image, noisy(sigma=1.0)])  # one of them shows enough
+    stack = np.stack([image, 5 * noisy(sigma=1.0)])  # one of them shows enough
     assert same_bits(imrestore.bm3d(stack, 40.0, axes=(1, 2))[0], imrestore.bm3d(image, 40.0, profile=plain))
     holes = np.where(np.arange(SHAPE[1]) % 5 > 0, image, 1e9)
     where = holes < 1e8
