@@ -25,6 +25,7 @@ PACKAGES = (
     "scikit-image",
     "pywavelets",
     "opencv-contrib-python-headless",
+    "bm3d",
     "torch",
 )
 CUDA_PACKAGES = ("cupy-cuda12x", "cupy-cuda13x", "cucim-cu12", "cucim-cu13")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from benches.timing import Contender
 EXCERPT = 256
 
 OPENCV, SCIPY, SCIKIT_IMAGE, NUMPY = "OpenCV", "scipy", "scikit-image", "NumPy"
+BM3D, OPENCV_NL_MEANS, WAVELETS = "bm3d", "OpenCV nl_means", "scikit-image wavelets"
 #: OpenCV's median works on any odd size in 8 bits and on these in 16 bits and float.
 OPENCV_WIDE_MEDIANS = (3, 5)
 
@@ -127,6 +129,42 @@ def bilateral(dtype: str, sigma_color: float, sigma_space: float, radius: int) -
             src, 2 * radius + 1, sigma_color=sigma_color, sigma_spatial=sigma_space, mode="symmetric"
         )
     return found
+
+
+def bm3d(sigma_or_psd: Callable[[tuple[int, ...]], Any], profile: str, stages: int, threads: int) -> dict[str, Filter]:
+    """The authors' package, of whose licence pyproject.toml speaks; no peer where it is not installed.
+
+    From a shape it is told sigma, or its power spectral density: the mean of ``abs(fft2(noise))**2``. It aborts when several
+    threads call it, so only the main one does. For a density it calls ``numpy.trapz``, which NumPy 2.4 has no more.
+    """
+    try:
+        import bm3d as package
+    except ImportError:
+        return {}
+    names = {"normal": "BM3DProfile", "fast": "BM3DProfileLC", "high": "BM3DProfileHigh"}
+    parameters = getattr(package, names[profile])()
+    parameters.num_threads = threads
+
+    def run(src: NDArray[Any], _: NDArray[Any] | None) -> object:
+        noise = sigma_or_psd(src.shape)
+        if src.ndim == 3:
+            return package.bm3d_rgb(src, noise, parameters)
+        stage = package.BM3DStages.HARD_THRESHOLDING if stages == 1 else package.BM3DStages.ALL_STAGES
+        with mock.patch.object(np, "trapz", np.trapezoid, create=True):
+            return package.bm3d(src, noise, parameters, stage)
+
+    return {BM3D: run}
+
+
+def wavelets(sigma: float) -> dict[str, Filter]:
+    """Thresholds of BayesShrink, in one thread; a third axis holds colours. Made for values up to 1."""
+    from skimage.restoration import denoise_wavelet
+
+    def run(src: NDArray[Any], _: NDArray[Any] | None) -> object:
+        axis = -1 if src.ndim == 3 else None
+        return denoise_wavelet(src, sigma, method="BayesShrink", convert2ycbcr=axis is not None, channel_axis=axis)
+
+    return {WAVELETS: run}
 
 
 def guided(radius: int, eps: float, guide: NDArray[Any] | None) -> dict[str, Filter]:

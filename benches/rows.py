@@ -60,6 +60,7 @@ class Row:
     copy_percent: float | None = None  # of the speed at which the same bytes are copied
     equal: bool | None = None  # None: this row has no result to check
     note: str = ""
+    decibels: dict[str, float] = field(default_factory=dict)  # PSNR of what ours and the peers restore
 
     @property
     def key(self) -> str:
@@ -106,6 +107,7 @@ class Row:
             "copy_percent": self.copy_percent,
             "equal": self.equal,
             "note": self.note,
+            "decibels": self.decibels,
         }
 
     @classmethod
@@ -125,6 +127,7 @@ class Row:
             copy_percent=data["copy_percent"],
             equal=data["equal"],
             note=data["note"],
+            decibels=data.get("decibels", {}),  # older runs have none
         )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.calls import fitting, quick_bm3d
+
 ADDRESS_SPACE = 16 << 30  # bytes: an absurd size has to end in an error, not in the machine's memory
 
 NAN, INF = float("nan"), float("inf")
@@ -186,6 +188,17 @@ BAD_VALUES: dict[str, list[Any]] = {
                     np.array([1.0]), *NOT_A_NUMBER_OF_ANY_KIND],
     "sigma_space": [-1, -1e-9, NAN, INF, -INF, None, (), (1,), (1, 1, 1), (1, -1), (1, NAN), (1, "1"), (1, None), 600, 1e30,
                     10**400, BEYOND_REPR, RAGGED, True, np.array([1.0, -1.0]), *NOT_A_NUMBER_OF_ANY_KIND],
+    "profile": ["", "Normal", "normal ", "slow", None, 0, 1, True, NAN, ["normal"], b"normal", object(), str, {},
+                quick_bm3d(5).hard, tuple(quick_bm3d(5)), quick_bm3d(5)._replace(hard=quick_bm3d(5).wiener),
+                quick_bm3d(5)._replace(wiener=None), quick_bm3d(5)._replace(hard=quick_bm3d(5).hard._replace(step=0))],
+    "stages": [0, 3, -1, 1.5, NAN, INF, None, True, (), (1,), [2], RAGGED, HUGE, 10**400, BEYOND_REPR, np.array([1]),
+               *NOT_A_NUMBER_OF_ANY_KIND],
+    "psd": [[], [[]], [1.0], [[[1.0]]], np.zeros((3, 3)), -np.ones((3, 3)), np.full((3, 3), NAN), [[INF]], np.ones((3, 3), complex),
+            np.ones((3, 3), object), np.ma.ones((3, 3)), 1, 1.5, True, "white", b"white", RAGGED, {}, object(), np.ndarray],
+    "kernel": [[], [[]], [1.0], [[[1.0]]], np.zeros((3, 3)), [[NAN]], [[1, INF]], [[1.7e308] * 2], np.ones((3, 3), complex),
+               np.ones((3, 3), object), np.ma.ones((3, 3)), 1, 1.5, True, "gauss", b"gauss", RAGGED, {}, object(), np.ndarray],
+    "return_basic": [0, 1, 2, 1.0, "yes", "", b"1", None, NAN, (), [True], np.array([True]), np.array(1), {}, object(), bool],
+    "callback": [0, 1, True, NAN, "print", b"print", (), [print], {}, object(), 1j],
     "percentile": [101, 100.0001, -101, NAN, INF, -INF, (50,), [50, 50], RAGGED, 1e30, 10**400, BEYOND_REPR, True,
                    *NOT_A_NUMBER_OF_ANY_KIND],
 }  # fmt: skip
@@ -194,6 +207,11 @@ BAD_VALUES: dict[str, list[Any]] = {
 BAD_VALUES_OF: dict[tuple[str, str], list[Any]] = {
     ("nl_means", "sigma"): [-1, -1e-9, NAN, INF, -INF, (), (1,), (1, 1), [1.0], 10**400, BEYOND_REPR, RAGGED, True,
                             np.array([1.0]), *NOT_A_NUMBER_OF_ANY_KIND],
+    ("bm3d", "sigma"): [-1, -1e-9, NAN, INF, -INF, (), (1,), (1, 1), [1.0], 10**400, BEYOND_REPR, RAGGED, True, np.array([1.0]),
+                        np.ones((24, 23)), np.ones((24, 1)), np.ones((1, 24, 24)), -np.ones((24, 24)), np.full((24, 24), NAN),
+                        np.full((24, 24), INF), np.ones((24, 24), complex), np.ones((24, 24), bool), np.ones((24, 24), object),
+                        np.ma.ones((24, 24)), np.ones((24, 24)).view(np.matrix), *NOT_A_NUMBER_OF_ANY_KIND],
+    ("bm3d", "axes"): [0, 1, (0,), [1], *BAD_VALUES["axes"]],
     ("bilateral", "radius"): [-1, 1.5, NAN, INF, (), (1,), (1, 2, 3), (1, -1), (1, "1"), 1025, (0, 1025), HUGE, 2**64,
                               BEYOND_REPR, RAGGED, True, *NOT_A_NUMBER_OF_ANY_KIND],
 }  # fmt: skip
@@ -206,13 +224,16 @@ PARAMETERS = {
     "nl_means": ("sigma", "h", "patch_size", "patch_distance", "patch_weights", *COMMON),
     "guided": ("guide", "radius", "eps", *COMMON),
     "bilateral": ("sigma_color", "sigma_space", "truncate", "radius", *COMMON),
-}
-UP_TO_THREE_AXES = ("nl_means", "bilateral")
+    "bm3d": ("sigma", "profile", "stages", "psd", "kernel", "axes", "channel_axis", "out", "where", "nan_policy", "return_basic",
+             "callback"),
+}  # fmt: skip
+UP_TO_THREE_AXES = ("nl_means", "bilateral", "bm3d")
 # What a filter is given beside: arguments without a default, and less work for the oracle.
 GIVEN: dict[str, dict[str, Any]] = {
     "nl_means": {"sigma": 10.0, "h": 30.0, "patch_size": 3, "patch_distance": 2},
     "guided": {"radius": 2, "eps": 50.0},
     "bilateral": {"sigma_color": 30.0, "sigma_space": 1.0},
+    "bm3d": {"sigma": 24.844, "profile": quick_bm3d(5), "stages": 1},
 }
 # Values that are wrong together: the message has to begin with one of the names.
 BAD_COMBINATIONS: dict[str, list[dict[str, Any]]] = {
@@ -258,6 +279,15 @@ BAD_COMBINATIONS: dict[str, list[dict[str, Any]]] = {
         {"sigma_space": 1e5, "truncate": 1e8},
         {"sigma_space": 1.0, "truncate": 1e30},
     ],
+    "bm3d": [
+        {"axes": (0, 1), "channel_axis": 1},
+        {"psd": np.ones((3, 3)), "kernel": np.ones((3, 3))},
+        {"axes": (0, 1), "sigma": (1.0, 2.0)},
+        {"sigma": None, "kernel": [[1.7e308] * 2]},
+        {"out": np.zeros((24, 24), np.float32), "return_basic": True},
+        {"sigma": 0, "profile": "slow"},
+        {"sigma": 0, "stages": 3},
+    ],
 }
 UNKNOWN_NAMES = ("sizes", "Size", "image2", "output", "origin", "order", "ksize", "border", "dtype", "workers", "mask")
 
@@ -268,6 +298,8 @@ def cases(filter_name: str, kind: str) -> Cases:
     """Name, image maker, keywords, arguments an error may name, and what has to happen."""
     if kind == "input":
         for name, (make, must) in INPUT_KINDS.items():
+            if filter_name == "bm3d" and name in ("shape (1,)", "5 channels"):
+                must = "refused"  # one axis or three
             if must == "four axes":
                 must = "refused" if filter_name in UP_TO_THREE_AXES else "equal"
             if must == "rank only":
@@ -310,7 +342,7 @@ def outcome(
         return {"raised": type(error).__name__, "message": str(error)}
     if must == "equal":
         plain = np.array(image)
-        getattr(oracles, filter_name)(plain.astype(plain.dtype.newbyteorder("=")), **given).assert_matches(
+        oracles.of(filter_name)(plain.astype(plain.dtype.newbyteorder("=")), **given).assert_matches(
             np.asarray(result).astype(plain.dtype.newbyteorder("="))
         )
         if result.dtype != plain.dtype:
@@ -325,7 +357,7 @@ def prime(filter_name: str) -> None:
 
     function = getattr(imrestore, filter_name)
     given = GIVEN.get(filter_name, {})
-    for keywords in ({}, {"mode": "constant"}, {"mode": "constant", "cval": 1}):
+    for keywords in fitting(filter_name, {}, {"mode": "constant"}, {"mode": "constant", "cval": 1}):
         function(picture(), **given | keywords)
     if not given:
         function(picture(), 1)

@@ -24,3 +24,9 @@ def noisy(shape: tuple[int, ...] = SHAPE, dtype: str = "float64", seed: int = 0,
 def fast(image: Any, *sigma: Any, **keywords: Any) -> Any:
     """The quickest profile: what is tested holds for all of them."""
     return imrestore.bm3d(image, *sigma, **{"profile": "fast"} | keywords)
+
+
+def whole_numbers(rng: np.random.Generator, shape: tuple[int, ...], most: int, period: int = 0) -> np.ndarray:
+    """0 to ``most``; repeated after ``period`` rows and columns, if that is given."""
+    drawn = rng.integers(0, most + 1, (period or shape[0], period or shape[1], *shape[2:])).astype(np.float64)
+    return drawn[np.arange(shape[0]) % len(drawn)][:, np.arange(shape[1]) % drawn.shape[1]]

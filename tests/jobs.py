@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import imrestore
-from tests.calls import public
+from tests.calls import public, quick_bm3d
 
 # One of each road through the code: networks, large windows, ranks, footprints, masks, volumes, running sums, taps.
 MIXED: tuple[tuple[str, str, tuple[int, ...], dict[str, Any]], ...] = (
@@ -28,6 +28,7 @@ MIXED: tuple[tuple[str, str, tuple[int, ...], dict[str, Any]], ...] = (
     ("nl_means", "float32", (24, 25, 3), {"sigma": 10.0, "h": 90.0, "patch_size": 3, "patch_distance": 2, "channel_axis": -1}),
     ("bilateral", "uint8", (64, 60), {"sigma_color": 30.0, "sigma_space": 2.0}),
     ("bilateral", "float32", (20, 21), {"sigma_color": 90.0, "sigma_space": 1.0, "nan_policy": "omit"}),
+    ("bm3d", "uint8", (16, 31), {"sigma": 20.0, "profile": quick_bm3d(3)}),
 )
 
 
@@ -53,7 +54,8 @@ def large_digest(threads: int) -> str:
     """One hash over images large enough for the pool, filtered with ``threads`` threads."""
     total = hashlib.sha256()
     with imrestore.threads(threads):
-        for name, window in (("mean", 7), ("median", 5), ("gaussian", 2.0), ("nl_means", 2), ("bilateral", 1.5)):
+        for name, window in (("mean", 7), ("median", 5), ("gaussian", 2.0), ("nl_means", 2), ("bilateral", 1.5), ("bm3d", 2)):
             for dtype in ("uint8", "float32"):
-                total.update(public(name)(picture(dtype, (401, 417)), window).tobytes())
+                shape = (161, 130) if name == "bm3d" else (401, 417)  # five strips
+                total.update(public(name)(picture(dtype, shape), window).tobytes())
     return total.hexdigest()

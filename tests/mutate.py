@@ -83,6 +83,9 @@ NOISE = {
     "estimate_poisson_gaussian": "noise_poisson_gaussian",
     "patches": "noise",
 }
+BM3D_STAGES = ["tests/test_bm3d_pieces.py", "tests/test_bm3d_kernel.py"]
+BM3D_IMAGES = ["tests/test_bm3d.py", "tests/test_bm3d_noise.py", "tests/test_bm3d_images.py", "tests/test_bm3d_dask.py"]
+BM3D_SHARED = [f"tests/test_{name}.py" for name in ("properties", "threads", "text_kernel")] + ["-k", "bm3d"]
 SUITES: dict[str, list[list[str]]] = {
     **{f"imrestore/_checks/{name}.py": CHECKS for name in ("values", "images", "windows")},
     "imrestore/_checks/joint.py": [*CHECKS, ["tests/test_guided.py"]],
@@ -111,6 +114,20 @@ SUITES: dict[str, list[list[str]]] = {
     **{
         f"kernels/imrestore_kernels/cpu/{name}.py": [*about("guided"), *about("nl_means")]
         for name in ("_row_text", "_text_kernel")
+    },
+    **{
+        f"kernels/imrestore_kernels/cuda/{name}": [["tests/test_bm3d_cuda.py", "-k", "not compiles"]]
+        for name in ("bm3d.cu", "bm3d.py", "bm3d_group.cuh", "bm3d_match.cuh", "bm3d_positions.cuh", "patch_transforms.cuh")
+    },
+    "imrestore/_checks/bm3d.py": [["tests/test_bm3d.py", "-k", "bad"], ["tests/test_bad_input.py", "-k", "bm3d"]],
+    "imrestore/denoise/_bm3d.py": [BM3D_IMAGES, BM3D_SHARED, ["tests/test_bad_input.py", "tests/test_docs.py", "-k", "bm3d"]],
+    "kernels/imrestore_kernels/bm3d_driver.py": [BM3D_IMAGES, BM3D_SHARED],
+    **{f"kernels/imrestore_kernels/{name}.py": [BM3D_STAGES, BM3D_IMAGES, BM3D_SHARED] for name in ("bm3d_noise", "bm3d_profiles")},
+    "kernels/imrestore_kernels/patch_transforms.py": [BM3D_STAGES],
+    **{
+        f"kernels/imrestore_kernels/cpu/{name}.py": [BM3D_STAGES, BM3D_SHARED]
+        for name in ("bm3d", "_block_match", "_block_groups", "_group_filter", "_group_variances", "_haar", "_patch_steps",
+                     "_sorted_lists")
     },
     "kernels/imrestore_kernels/cpu/metrics.py": [["tests/test_metrics_repeated.py"], ["tests/test_metrics.py"]],
     "kernels/imrestore_kernels/cpu/_metric_ops.py": [["tests/test_metrics.py"]],

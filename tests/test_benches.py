@@ -304,7 +304,7 @@ def test_goals_say_what_they_are():
 
 
 def test_json_keeps_every_field(tmp_path):
-    alone = row(0.3, 1.0, goal=None, peers={}, ratios={}, inexact_peers=(), equal=None, note="n")
+    alone = row(0.3, 1.0, goal=None, peers={}, ratios={}, inexact_peers=(), equal=None, note="n", decibels={"imrestore": 29.9})
     before = report(row(2.0, 5.0), alone)
     path = tmp_path / "run.json"
     path.write_text(before.to_json())

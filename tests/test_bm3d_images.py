@@ -14,8 +14,10 @@ from imrestore_kernels import bm3d_driver
 
 import imrestore
 from imrestore.denoise import BM3D_PROFILES
+from tests import oracles
 from tests.backends import same_bits
-from tests.bm3d_pictures import SHAPE, fast, noisy
+from tests.bm3d_pictures import SHAPE, fast, noisy, whole_numbers
+from tests.calls import quick_bm3d
 
 NAN, INF = float("nan"), float("inf")
 
@@ -54,6 +56,26 @@ def test_a_plain_channel_of_colours_is_found() -> None:
     alone = np.stack([imrestore.bm3d(image[..., c], 10.0) for c in range(6)], -1)
     errors = [float(np.sqrt(np.mean((result - clean) ** 2))) for result in (together, alone)]
     assert errors[0] < 0.75 * errors[1]
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+@pytest.mark.parametrize("dtype", ["int32", "float64"])
+def test_three_colours_are_their_definition(dtype: str, stages: int) -> None:
+    """Matched on their brightness, here whole numbers, with the noise that each plane has of the channels."""
+    rng = np.random.default_rng(5)
+    image = np.stack([whole_numbers(rng, SHAPE, 60) for _ in range(3)], -1)
+    image[..., 2] += -image.sum(-1) % 3
+    image = image.astype(dtype)
+    profile = quick_bm3d(9)
+    profile = profile._replace(wiener=profile.wiener._replace(match=0.0))  # the first result is no whole number
+    keywords = {"profile": profile, "channel_axis": -1, "stages": stages, "sigma": (2.3, 7.77, 13.1)}
+    result, basic = imrestore.bm3d(image.astype(np.float64), **keywords, return_basic=True)
+    oracles.of("bm3d")(image, **keywords, basic=basic).assert_matches(imrestore.bm3d(image, **keywords))
+    assert (stages == 1) == same_bits(result, basic)
+    for changed in ({"sigma": (7.77, 2.3, 13.1)}, {"profile": quick_bm3d(5)}):
+        wrong = oracles.of("bm3d")(image, **keywords | changed, basic=basic)
+        with pytest.raises(AssertionError, match="pixels are wrong"):
+            wrong.assert_matches(imrestore.bm3d(image, **keywords))
 
 
 def test_a_grey_picture_in_colours_stays_grey() -> None:
@@ -114,8 +136,11 @@ def test_deep_in_a_hole_nothing_is_known(dtype: str) -> None:
     where[:, :110] = False
     result = fast(image, 10.0, where=where)
     unknown = result == 0 if dtype == "uint8" else np.isnan(result)
-    assert unknown[:, : 110 - 44].all()
-    assert not unknown[:, 110 - 28 :].any()
+    beyond = np.zeros(image.shape, bool)
+    beyond[:, : 110 - 44] = True  # of 4 samples and 40 more
+    for stage in BM3D_PROFILES["fast"]:
+        beyond = spoilt_patches(beyond, stage.step)
+    np.testing.assert_array_equal(unknown, beyond)
     nothing = fast(image, 10.0, where=np.zeros(image.shape, bool))
     assert (nothing == 0).all() if dtype == "uint8" else np.isnan(nothing).all()
     assert same_bits(nothing, fast(image, where=np.zeros(image.shape, bool)))
@@ -171,7 +196,7 @@ BANDED: dict[str, dict[str, Any]] = {
     "five channels": {"shape": (400, 26, 5), "channel_axis": -1},
     "where": {"where": True},
     "map": {"sigma": True},
-    "kernel": {"kernel": [[1.0, 0.5]]},
+    "kernel": {"shape": (450, 30), "kernel": [[1.0, 0.5]]},
     "batch": {"shape": (2, 400, 26), "axes": (1, 2)},
     "NaN": {"spoilt": True},
 }

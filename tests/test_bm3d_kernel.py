@@ -283,9 +283,10 @@ def test_strips_that_run_at_the_same_time_do_not_meet() -> None:
 # Correlations by distance
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", [*KERNELS, np.random.default_rng(0).normal(0, 1, (10, 12))])
 @pytest.mark.parametrize("name", ["bior1.5", "dct"])
 def test_correlations_are_those_of_the_oracle(name: str, kernel: np.ndarray) -> None:
+    """The last kernel reaches further than two patches on the same place."""
     autocorrelation = bm3d_noise.autocorrelation_of_kernel(kernel)
     for reach in (0, 2, 9, 40):
         actual = bm3d_noise.correlation_of(autocorrelation, name, reach)

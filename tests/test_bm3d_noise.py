@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from imrestore_kernels import bm3d_noise
 
 import imrestore
 from tests.backends import same_bits
@@ -71,6 +72,16 @@ def test_noise_beyond_all_signals_leaves_means(sigma: float, dtype: str) -> None
     result = fast(image, sigma).astype(np.float64)
     assert abs(result.mean() - image.mean()) < 1
     assert result.std() < 0.15 * image.std()
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32", "float64"])
+@pytest.mark.parametrize("outlier", [1e6, 5e8])
+def test_an_outlier_changes_nothing_far_away(outlier: float, dtype: str) -> None:
+    """Up to 1e9 times the noise: that counts for as much as it is said to."""
+    image = np.rint(noisy((30, 90), dtype))
+    expected = fast(image, 10.0)
+    image[3, 5] = outlier
+    assert same_bits(fast(image, 10.0)[:, 60:].copy(), expected[:, 60:].copy())
 
 
 def test_sigma_of_each_channel() -> None:
@@ -183,6 +194,21 @@ def test_white_noise_as_correlated_noise() -> None:
     np.testing.assert_allclose(flat, fast(image, 10.0, kernel=[[1]], stages=1), atol=1e-4)
 
 
+@pytest.mark.parametrize("frequency", [(0, 8), (8, 0), (8, 8), (4, 4)])
+def test_noise_of_one_frequency(frequency: tuple[int, int]) -> None:
+    """Most coefficients have no noise at all: theirs counts as a little, so that no weight is infinite."""
+    clean = noisy((64, 64), sigma=0.0)
+    y, x = np.indices(clean.shape)
+    wave = np.cos(2 * np.pi * (frequency[0] * y + frequency[1] * x) / 16 + 0.1)
+    image = clean + wave * 10 / wave.std()
+    psd = np.zeros((16, 16))
+    psd[frequency] = psd[-frequency[0], -frequency[1]] = 1.0
+    for stages in (1, 2):
+        result = fast(image, 10.0, psd=psd, stages=stages)
+        assert np.isfinite(result).all()
+        assert np.sqrt(np.mean((result - clean) ** 2)) < 4
+
+
 # Scale
 
 
@@ -216,3 +242,22 @@ def test_adding_a_constant_adds_it() -> None:
             np.testing.assert_allclose(fast(image + constant, 10.0, **keywords) - constant, expected, atol=0.05)
     first = fast(image, 10.0, stages=1)
     np.testing.assert_allclose(fast(image + 64, 10.0, stages=1) - 64, first, atol=1e-3)
+
+
+def test_correlated_noise_is_matched_behind_a_filter_that_makes_it_white() -> None:
+    for kernel in (np.ones((3, 3)), np.outer(np.hanning(9)[1:-1], np.hanning(9)[1:-1]), np.array([[1.0, -0.6]])):
+        table = bm3d_noise.autocorrelation_of_kernel(kernel)
+        taps = bm3d_noise.whitening_of(table)
+        both = np.zeros((64, 64))
+        both[: kernel.shape[0], : kernel.shape[1]] = kernel
+        spectra = [abs(np.fft.fft2(both)) ** 2 / (kernel**2).sum()]
+        both[:] = 0
+        both[: taps.shape[0], : taps.shape[1]] = taps
+        spectra.append(spectra[0] * abs(np.fft.fft2(both)) ** 2)
+        np.testing.assert_allclose([s.mean() for s in spectra], 1, rtol=0.02)
+        spread = [float(s.std()) for s in spectra]
+        assert spread[1] < 0.75 * spread[0]
+    one = bm3d_noise.whitening_of(np.ones((1, 1)))
+    expected = np.zeros_like(one)
+    expected[one.shape[0] // 2, one.shape[1] // 2] = 1
+    np.testing.assert_allclose(one, expected, atol=1e-12)

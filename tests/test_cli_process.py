@@ -248,11 +248,11 @@ def test_demo_restores_prints_and_draws(tmp_path: Path) -> None:
     said, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     rows = re.findall(r"^.{26}(\S+ ?\S*) +(\d+\.\d+)[* ]? +(0\.\d+)[* ]? *(\d+\.\d+)?$", said, re.MULTILINE)
-    assert len(rows) == 20
+    assert len(rows) == 24
     noisy, restored = ([row for row in rows if row[0].startswith("noisy") == kind] for kind in (True, False))
     assert [row[3] for row in noisy] == ["", ""]
-    assert all(float(row[1]) > float(noisy[i // 9][1]) for i, row in enumerate(restored))  # every filter helps
-    assert {row[0].split()[0] for row in restored} == {"mean", "gaussian", "median", "guided", "bilateral", "nl_means"}
+    assert all(float(row[1]) > float(noisy[i // 11][1]) for i, row in enumerate(restored))  # every filter helps
+    assert {row[0].split()[0] for row in restored} == {"mean", "gaussian", "median", "guided", "bilateral", "nl_means", "bm3d"}
     paths = [Path(path) for path in re.findall(r"^(?:side by side|one row): +(\S+)$", said, re.MULTILINE)]
     assert [path.name for path in paths] == ["demo.png", "strip.png"]
     for path in paths:

@@ -79,13 +79,13 @@ def test_documented_parameters_are_the_signature(name: str) -> None:
             assert parameter.type.endswith(f"default: {default!r}")
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", [*FILTERS, "bm3d"])
 def test_every_section_a_filter_owes(name: str) -> None:
     doc = FunctionDoc(getattr(imrestore, name))
     for section in ("Summary", "Parameters", "Returns", "Raises", "See Also", "Notes", "Examples"):
         assert doc[section], section
     text = getattr(imrestore, name).__doc__
-    for word in ("dtype", "NaN", "valid", "leaves the image", "CPU", "GPU", "scipy.ndimage"):
+    for word in ("dtype", "NaN", "valid", "CPU", "GPU", *(["leaves the image", "scipy.ndimage"] if name in FILTERS else [])):
         assert word in text
 
 
@@ -97,10 +97,11 @@ SIGNATURES = {
     "nl_means": (["image", "sigma"], ["h", "patch_size", "patch_distance", "patch_weights", *COMMON]),
     "guided": (["image", "guide", "radius"], ["eps", *COMMON]),
     "bilateral": (["image", "sigma_color", "sigma_space"], ["truncate", "radius", *COMMON]),
+    "bm3d": (["image", "sigma"], ["profile", "stages", "psd", "kernel", *COMMON[2:], "return_basic", "callback"]),
 }
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", SIGNATURES)
 def test_image_and_one_parameter_are_positional_and_the_rest_is_not(name: str) -> None:
     parameters = inspect.signature(getattr(imrestore, name)).parameters.values()
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -111,9 +112,11 @@ def test_image_and_one_parameter_are_positional_and_the_rest_is_not(name: str) -
 
 
 def test_parameters_of_one_name_have_one_default_everywhere() -> None:
-    signatures = [inspect.signature(getattr(imrestore, name)).parameters for name in FILTERS]
+    signatures = [inspect.signature(getattr(imrestore, name)).parameters for name in SIGNATURES]
     for parameter in ("image", *COMMON):
-        assert len({(str(s[parameter].default), str(s[parameter].annotation)) for s in signatures}) == 1
+        own = [s[parameter] for s in signatures if parameter in s]
+        assert len({(str(p.default), str(p.annotation)) for p in own}) == 1
+        assert len(own) >= len(FILTERS)
 
 
 def function_of(path: Path, name: str) -> ast.FunctionDef:
@@ -144,7 +147,7 @@ def called(function: Callable[..., object]) -> set[str]:
     return {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", [*FILTERS, "bm3d"])
 def test_a_reader_gets_from_the_public_function_to_both_kernels(name: str) -> None:
     modules = called(getattr(imrestore, name))
     assert {f"imrestore_kernels.cpu.{name}", f"imrestore_kernels.cuda.{name}"} <= modules

@@ -35,6 +35,7 @@ def test_numpy_images_load_numba_and_nothing_else() -> None:
         "import imrestore, numpy\n"
         "for f in (imrestore.mean, imrestore.median, imrestore.gaussian): f(numpy.ones((9, 9), numpy.float32))\n"
         "imrestore.nl_means(numpy.ones((9, 9)), 1.0), imrestore.bilateral(numpy.ones((9, 9)), 1.0, 1.0)\n"
+        "imrestore.bm3d(numpy.eye(9), 1.0, profile='fast'), imrestore.bm3d(numpy.eye(9), kernel=[[1, 1]], profile='fast')\n"
         "pair = numpy.ones((2, 11, 11))\n"
         "imrestore.metrics.psnr(*pair, data_range=1), imrestore.metrics.ssim(*pair, data_range=1)\n"
         "imrestore.noise.inverse_anscombe(imrestore.noise.anscombe(pair), 1, 2)"
@@ -53,7 +54,10 @@ def test_thread_settings_load_no_compiler() -> None:
 
 @pytest.mark.parametrize(
     "private",
-    ["_checks", "_checks.joint", "_checks.metrics", "_dispatch", "filters", "filters._median", "metrics._ssim", "noise._patches"],
+    [
+        *("_checks", "_checks.bm3d", "_checks.joint", "_checks.metrics", "_dispatch", "denoise._bm3d", "filters"),
+        *("filters._median", "metrics._ssim", "noise._patches"),
+    ],
 )
 def test_every_module_can_be_imported_first(private: str) -> None:
     assert heavy(modules_after(f"import imrestore.{private}")) == []

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from imrestore_kernels.borders import MODES
-from imrestore_kernels.cpu import _bands, guided
+from imrestore_kernels.cpu import _bands, bm3d, guided
 from imrestore_kernels.cpu._row_text import border_table, row_functions
 from imrestore_kernels.cpu._vector_text import lanes
 
 import imrestore
+from tests.calls import quick_bm3d
 
 RNG = np.random.default_rng(5)
 SHORT = ("uint8", "int8", "uint16", "int16", "float32")  # what float32 holds
@@ -107,7 +108,7 @@ def _whole(value: float) -> int:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", ["guided", "nl_means", "bilateral"])
+@pytest.mark.parametrize("name", ["guided", "nl_means", "bilateral", "bm3d"])
 def test_without_memory_a_kernel_says_so(name: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
@@ -117,12 +118,13 @@ def test_without_memory_a_kernel_says_so(name: str, threads: int, monkeypatch: p
 
     callback = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t)(nothing)
     address = ctypes.cast(callback, ctypes.c_void_p).value
-    monkeypatch.setattr(guided if name == "guided" else _bands, "ALLOCATE", address)
+    monkeypatch.setattr({"guided": guided, "bm3d": bm3d}.get(name, _bands), "ALLOCATE", address)
     image = RNG.normal(100, 10, (300, 301)).astype(np.float32)
     call: dict[str, Callable[[], np.ndarray]] = {
         "guided": lambda: imrestore.guided(image, radius=3, eps=2.0),
         "nl_means": lambda: imrestore.nl_means(image, 10.0, patch_distance=2),
         "bilateral": lambda: imrestore.bilateral(image, 10.0, 1.0),
+        "bm3d": lambda: imrestore.bm3d(image, 10.0, profile=quick_bm3d(5)),
     }
     with imrestore.threads(threads), pytest.raises(MemoryError, match="rows that are being filtered"):
         call[name]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imrestore.cli._wording import of_options
 from imrestore.cli.files import FileError, Limits, Page, printable, read
 
 Filter = Callable[..., Any]
@@ -27,6 +29,8 @@ class Recipe:
         self.options = dict(options)
         self.volume = volume
         self.seconds = 0.0  # spent in the filter so far
+        self.estimates: list[tuple[float, ...]] = []  # of the noise in each channel, an item per page so far
+        self.hear: Callable[[float], object] | None = None  # told of the part of a page that is done, by bm3d
         self.function: Filter = getattr(imrestore, command)
         self.channel_axis: int | str | None = self.options.pop("channel_axis", "auto")
         self.limits = limits = limits or Limits()
@@ -36,6 +40,9 @@ class Recipe:
         self.guide, self.guide_channels = None, None
         if "guide" in self.options:
             self.guide, self.guide_channels = _guide(self.options.pop("guide"), limits)
+        for name in ("kernel", "psd"):
+            if name in self.options:
+                self.options[name] = _spectrum(name, self.options[name], limits)
 
     def pages(self, pages: Iterable[Page], kind: str) -> Iterator[Page]:
         """The filtered pages, one by one or, with ``volume``, all as one image with a further axis."""
@@ -79,9 +86,30 @@ class Recipe:
 
     def _call(self, pixels: NDArray[Any], keywords: dict[str, Any]) -> NDArray[Any]:
         start = time.perf_counter()
+        if self.command == "bm3d":
+            keywords |= self._noise(pixels, keywords) | {"callback": self.hear}
         result: NDArray[Any] = self.function(pixels, **keywords)
         self.seconds += time.perf_counter() - start
         return result
+
+    def _noise(self, pixels: NDArray[Any], keywords: dict[str, Any]) -> dict[str, Any]:
+        """``sigma`` where the filter would estimate it, so that it can be reported; a batch is left to the filter."""
+        channel_axis = keywords.get("channel_axis")
+        alone = pixels.ndim == (2 if channel_axis is None else 3) and pixels.dtype.kind in "iuf" and pixels.size > 0
+        if not alone or {"sigma", "kernel", "psd"} & keywords.keys():
+            return {}
+        from imrestore.noise import estimate_sigma
+
+        where = keywords.get("where")
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+            where = np.isfinite(pixels) if where is None else np.isfinite(pixels) & where
+        if channel_axis is None:
+            found: tuple[float, ...] = (estimate_sigma(pixels, where=where),)
+        else:
+            found = estimate_sigma(pixels, channel_axis=channel_axis, where=where)
+        sigmas = tuple(0.0 if math.isnan(s) else s for s in found)
+        self.estimates.append(sigmas)
+        return {"sigma": sigmas[0] if channel_axis is None else sigmas}
 
     def _keywords(self, ndim: int, channel_axis: int | str | None) -> dict[str, Any]:
         keywords = dict(self.options)
@@ -120,6 +148,21 @@ def _mask(option: str, path: Path, limits: Limits) -> NDArray[np.bool_]:
             raise FileError("a mask or footprint must be one grey picture or an array without channels")
         mask: NDArray[np.bool_] = page.pixels != 0
         return mask
+
+
+def _spectrum(name: str, path: Path, limits: Limits) -> NDArray[Any]:
+    """The array of ``--kernel`` or ``--psd``: a picture cannot say how strong noise is."""
+    from imrestore._checks import bm3d as checks
+
+    with _named(f"--{name}", path), read(path, limits) as (kind, pages):
+        if kind != "npy":
+            raise FileError("it must be an NPY array")
+        array = next(pages).pixels
+        try:
+            checks.spectrum(name, array)
+        except (TypeError, ValueError) as error:
+            raise FileError(of_options(error).removeprefix(f"--{name} ")) from error
+        return array
 
 
 def _guide(path: Path, limits: Limits) -> tuple[NDArray[Any], int | None]:

@@ -15,10 +15,11 @@ FILTERS = {
     "guided": "smooth it, but not across the edges of a guide, or of its own",
     "bilateral": "smooth with a Gaussian that stops at edges",
     "nl_means": "replace every pixel by the mean of pixels with similar neighbourhoods",
+    "bm3d": "remove noise by filtering similar patches together",
 }
 FILTER_OPTIONS = {
     "size", "sigma", "truncate", "radius", "eps", "guide", "footprint", "rank", "percentile",
-    "h", "patch_size", "patch_distance", "patch_weights", "sigma_color", "sigma_space",
+    "h", "patch_size", "patch_distance", "patch_weights", "sigma_color", "sigma_space", "profile", "stages", "kernel", "psd",
     "mode", "cval", "axes", "channel_axis", "where", "nan_policy",
 }  # fmt: skip
 
@@ -29,10 +30,11 @@ grows with the signal (in raw images: gain and read noise)."""
 EPILOG = """\
 files:
   PNG, JPEG, TIFF and NPY; bit depth, metadata and pages stay as they are (except EXIF and GPS inside TIFF). Colours
-  are filtered channel by channel, CMYK ink by ink (bilateral, nl_means and guided take all of a pixel's together),
+  are filtered channel by channel, CMYK ink by ink (bilateral, nl_means, bm3d and guided take all of a pixel's together),
   alpha is left untouched, palettes and a transparent colour become RGB and alpha. Black-and-white becomes 8-bit grey,
   and so does PNG of 2 or 4 bits; under median 1 bit stays 1 bit.
-  NPY arrays of shape (H, W, 3) or (H, W, 4) count as colour; any other is filtered over all its axes.
+  NPY arrays of shape (H, W, 3) or (H, W, 4) count as colour; any other is filtered over all its axes (bm3d: over two,
+  which --axes chooses).
 
 options:
   They are the keywords of the function imrestore.COMMAND, with the same defaults, shown in brackets. A value that
@@ -166,12 +168,26 @@ def _add_own_options(group: argparse._ArgumentGroup, name: str) -> None:
         add("--radius", type=numbers(int), metavar="R[,R]", help="radius of the window in pixels, or one per axis (4)")
         add("--eps", type=float, metavar="E", required=True, help="variance that tells edges from noise, in squared units")
         add("--guide", type=Path, metavar="FILE", help="picture or NPY array whose edges are kept (the image itself)")
-    add("--mode", metavar="MODE", help=f"pixels beyond the border: {MODES} (reflect)")
-    add("--cval", type=number, metavar="V", help="their value in mode constant (0)")
+    if name == "bm3d":
+        _add_bm3d(add)
+    else:
+        add("--mode", metavar="MODE", help=f"pixels beyond the border: {MODES} (reflect)")
+        add("--cval", type=number, metavar="V", help="their value in mode constant (0)")
     add("--axes", type=numbers(int), metavar="A[,A]", help="axes to filter (all but the channels)")
     add("--channel-axis", type=axis, metavar="A", help="axis of the channels, auto or none (auto)")
     add("--where", type=Path, metavar="FILE", help="mask, grey picture or NPY array: pixels that are 0 take no part")
     add("--nan-policy", metavar="POLICY", help="propagate, omit or raise (propagate)")
+
+
+def _add_bm3d(add: Callable[..., None]) -> None:
+    add(
+        "--sigma", type=numbers(float), metavar="S[,S,S]",
+        help="standard deviation of the noise, or one per channel, in the values' units (estimated, and reported)",
+    )  # fmt: skip
+    add("--profile", metavar="NAME", help="fast, normal, high or very_noisy (normal)")
+    add("--stages", type=int, metavar="N", help="1 stops after hard thresholding, in less than half of the time (2)")
+    add("--kernel", type=Path, metavar="FILE", help="correlated noise: NPY array that white noise of 1 was convolved with")
+    add("--psd", type=Path, metavar="FILE", help="correlated noise: NPY array of its power spectral density, as numpy.fft.fft2")
 
 
 def _add_noise(parser: argparse.ArgumentParser) -> None:
@@ -238,6 +254,19 @@ def _check_nl_means(options: dict[str, Any], count: Callable[..., int]) -> None:
         _checks.patch_weights(options["patch_weights"])
 
 
+def _check_bm3d(options: dict[str, Any]) -> None:
+    from imrestore._checks import bm3d as checks
+
+    if "sigma" in options:
+        given = options["sigma"]
+        checks.channel_sigmas(given, len(given) if isinstance(given, tuple) else 1, 0)
+    if "profile" in options:
+        checks.profile(options["profile"])
+    if "stages" in options:
+        checks.stages(options["stages"])
+    checks.one_spectrum(options.get("psd"), options.get("kernel"))
+
+
 def check(args: argparse.Namespace) -> dict[str, Any]:
     """The filter's keyword arguments, checked by the functions the filters use: a bad one ends here, not per file."""
     from imrestore import _checks
@@ -260,6 +289,8 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
         _checks.bilateral_radii(space, truncate, radius, count(space, radius))
     if args.command == "nl_means":
         _check_nl_means(options, count)
+    if args.command == "bm3d":
+        _check_bm3d(options)
     if args.command == "guided":
         _checks.guided_radii(options.get("radius", 4), count(options.get("radius")))
         _checks.guided_eps(options["eps"])

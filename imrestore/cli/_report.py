@@ -22,6 +22,7 @@ class FileResult:
     pages: int = 0
     shape: list[int] | None = None  # of the first page
     dtype: str | None = None
+    sigma: list[tuple[float, ...]] | None = None  # estimated: of each page, of each channel
     error: str | None = None
     notes: list[str] = field(default_factory=list)
 

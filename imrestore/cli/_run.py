@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import itertools
 import math
 import os
 import signal
@@ -24,12 +25,14 @@ from imrestore.cli._report import FileResult, Report, say
 from imrestore.cli._wording import of_options
 from imrestore.cli.files import FileError, Limits, Page, format_of, new_file, printable, read, write
 
+Step = Callable[[str], None]
+
 # A filter's word about its arguments, or an encoder's about the pixels and what it was asked to keep with them.
 UNWRITABLE = (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, struct.error, zlib.error)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out ``imrestore mean|median|gaussian`` and return the exit code."""
+    """Carry out ``imrestore mean`` and the other filters and return the exit code."""
     import imrestore
 
     try:
@@ -74,7 +77,9 @@ def _all(
     jobs: list[Job], results: list[FileResult], recipe: Recipe, limits: Limits, existing: str, *, quiet: bool
 ) -> bool:
     """Work through the jobs; true if Ctrl-C ended it early."""
-    with _two_step_interrupt() as interrupted, _progress(len(jobs), quiet) as (step, line):
+    within = recipe.command == "bm3d"
+    with _two_step_interrupt() as interrupted, _progress(len(jobs), quiet, within) as (step, line, hear):
+        recipe.hear = hear if within else None
         for job, result in zip(jobs, results, strict=True):
             if interrupted():
                 return True
@@ -107,6 +112,7 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
             return "skipped"
         raise FileError(f"{printable(job.target)} exists; --overwrite replaces it, --resume skips it")
     before = recipe.seconds
+    recipe.estimates = []
     with read(job.source, limits) as (source_kind, pages):
         try:
             with new_file(job.target, replace=existing == "replace") as file:
@@ -125,7 +131,21 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
             raise FileError(printable(" ".join(of_options(error).split())) or type(error).__name__) from error
         finally:
             result.filter_seconds = round(recipe.seconds - before, 6)
+    if recipe.estimates:
+        result.sigma = recipe.estimates
+        result.notes.append(_estimated(recipe.estimates))
     return "written"
+
+
+def _estimated(sigmas: list[tuple[float, ...]]) -> str:
+    """What was estimated of the channels, as a range where there are pages; these may differ in their channels."""
+
+    def text(values: tuple[float | None, ...]) -> str:
+        known = [value for value in values if value is not None]
+        low, high = f"{min(known):.4g}", f"{max(known):.4g}"
+        return low if low == high else f"{low} to {high}"
+
+    return f"estimated sigma: {', '.join(map(text, itertools.zip_longest(*sigmas)))}"
 
 
 def _noted(pages: Iterable[Page], result: FileResult) -> Iterator[Page]:
@@ -162,10 +182,13 @@ def _two_step_interrupt() -> Iterator[Callable[[], bool]]:
 
 
 @contextlib.contextmanager
-def _progress(total: int, quiet: bool) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
-    """A bar on a terminal, nothing elsewhere: gives ``step(name of the next file)`` and ``line(text)``."""
-    if quiet or total < 2 or not sys.stderr.isatty():
-        yield (lambda name: None), say
+def _progress(total: int, quiet: bool, within: bool) -> Iterator[tuple[Step, Step, Callable[[float], None] | None]]:
+    """A bar on a terminal, nothing elsewhere: gives ``step(name of the next file)``, ``line(text)`` and ``hear(part of it)``.
+
+    ``within``: something will call ``hear``, so there is a bar for a single file, too.
+    """
+    if quiet or total < (1 if within else 2) or not sys.stderr.isatty():
+        yield (lambda name: None), say, None
         return
     from rich.console import Console
     from rich.markup import escape
@@ -182,7 +205,11 @@ def _progress(total: int, quiet: bool) -> Iterator[tuple[Callable[[str], None], 
             bar.update(task, completed=started, description=escape(name))
             started += 1
 
-        yield step, lambda text: console.print(escape(text))
+        def hear(part: float) -> None:
+            # Of a file with pages each page runs through the file's part of the bar: their number is not known.
+            bar.update(task, completed=started - 1 + part)
+
+        yield step, lambda text: console.print(escape(text)), hear
 
 
 def _tell(report: Report, args: argparse.Namespace) -> bool:

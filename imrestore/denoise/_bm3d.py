@@ -191,9 +191,10 @@ def _lazy(image: Any, sigma: Any, stages: Any, options: dict[str, Any], given: t
     maps = {"sigma": sigma} if _dispatch.library(sigma) == _dispatch.DASK else {}
     options = options | {"profile": chosen, "stages": stages} | ({} if maps else {"sigma": sigma})
     masked = where is not None or options["nan_policy"] == "omit"
+    correlated = options["psd"] is not None or options["kernel"] is not None
 
     def reach(count: int) -> tuple[tuple[int, int], ...]:
-        return ((reach_of(used, masked),) * 2,) * count
+        return ((reach_of(used, masked, correlated),) * 2,) * count
 
     return filter_blocks(bm3d, image, reach, {}, options, axes, channel_axis, out, where, joint=True, maps=maps, grid=grid_of(used))
 

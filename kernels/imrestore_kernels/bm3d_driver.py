@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imrestore_kernels.bm3d_noise import Noise, correlation_of
+from imrestore_kernels.bm3d_noise import WHITENING_RADIUS, Noise, correlation_of, whitening_of
 from imrestore_kernels.bm3d_profiles import SIDE, TILE_COLUMNS, Profile, Stage, rows_of_strip
 from imrestore_kernels.borders import MODES
 
@@ -105,15 +105,17 @@ def _restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any,
 def _stages(
     backend: Backend, request: Request, planes: Any, guide: Any, noise: Callable[[Stage], Noise], progress: Progress
 ) -> Iterator[Any]:
+    if guide is None and request.autocorrelation is not None:
+        guide = _whitened(backend.xp, planes[0], whitening_of(request.autocorrelation))[None]  # to match on
     for i, stage in enumerate(request.used):
         guide = backend.run_stage(stage, planes, guide, noise(stage), _part_of(progress, i, len(request.used)))
         yield guide
 
 
-def reach_of(stages: Sequence[Stage], masked: bool) -> int:
+def reach_of(stages: Sequence[Stage], masked: bool, correlated: bool = False) -> int:
     """Samples beyond a pixel that its result depends on: in each stage, pixels of a patch that covers it, that patch's reference,
     the reference's candidates, and their pixels."""
-    fill = sum(radius for _, radius in _FILLS) if masked else 0
+    fill = (sum(radius for _, radius in _FILLS) if masked else 0) + (WHITENING_RADIUS if correlated else 0)
     return fill + sum(2 * (SIDE - 1) + 2 * (stage.window // 2) for stage in stages)
 
 
@@ -134,7 +136,7 @@ def _bands(shape: tuple[int, ...], request: Request) -> list[_Band]:
     _, height, width, channels = shape
     period, _ = grid_of(request.used)
     rows = max(1, _BAND_SAMPLES // (width * channels * period)) * period
-    reach = reach_of(request.used, True)
+    reach = reach_of(request.used, True, request.autocorrelation is not None)
     above = -(-reach // period) * period
     if rows + above + reach >= height:
         return [_Band(0, height, 0, height)]
@@ -266,6 +268,17 @@ def _filled(backend: Backend, samples: Any, mask: Any) -> Any:
         known = xp.isfinite(samples).astype(np.uint8)
         samples = xp.where(known != 0, samples, np.float32(0))
     return xp.where(known != 0, samples, np.float32(np.nan))[0]
+
+
+def _whitened(xp: Any, plane: Any, taps: Matrix) -> Any:
+    """A plane behind a filter; every sample is summed in the same order, so that bands do not differ."""
+    height, width = plane.shape
+    padded = xp.pad(plane, WHITENING_RADIUS, mode="symmetric")
+    result = xp.zeros_like(plane)
+    for dy, row in enumerate(taps.astype(np.float32)):
+        for dx, tap in enumerate(row):
+            result += padded[dy : dy + height, dx : dx + width] * tap
+    return result
 
 
 def _noise(xp: Any, request: Request, colours: Colours, at: tuple[int, slice], shape: tuple[int, ...]) -> Callable[[Stage], Noise]:
