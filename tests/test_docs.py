@@ -131,7 +131,11 @@ def argument_list(function: ast.FunctionDef) -> tuple[list[str], list[str]]:
     return [a.arg for a in arguments.args], [ast.unparse(d) for d in arguments.defaults]
 
 
-@pytest.mark.parametrize(("file", "name"), [*zip(FILTERS, FILTERS, strict=True), ("metrics", "squared_error"), ("metrics", "ssim")])
+RINGS = [(name, name) for name in (*FILTERS, "bm3d")]
+RINGS += [("metrics", "squared_error"), ("metrics", "ssim"), ("bm3d", "deconvolve")]
+
+
+@pytest.mark.parametrize(("file", "name"), RINGS)
 def test_both_rings_export_one_signature(file: str, name: str) -> None:
     cpu = argument_list(function_of(KERNELS / "cpu" / f"{file}.py", name))
     cuda = argument_list(function_of(KERNELS / "cuda" / f"{file}.py", name))

@@ -80,8 +80,8 @@ def bm3d(
     Returns
     -------
     array, or tuple of two arrays with `return_basic`
-        As `image`: type, device, shape and dtype. Integers are rounded half to even and saturate. Samples further than 44
-        pixels from all valid ones are NaN, or 0 in integers.
+        As `image`: type, device, shape and dtype. Integers are rounded half to even and saturate. Samples in holes, 30 to 44
+        pixels or more from all valid ones, are NaN, or 0 in integers.
 
     Raises
     ------
@@ -98,16 +98,20 @@ def bm3d(
     imrestore.noise.estimate_sigma : the noise of an image.
     imrestore.noise.anscombe : makes Poisson noise one that BM3D can remove.
 
-    Notes ----- For patches of 8x8 pixels, `step` apart, the most similar ones in a window are put together in a group. In the
-    first stage the coefficients of its three-dimensional transform (a wavelet or the cosine transform of the patches, Haar's
-    across them) below a threshold are set to zero; in the second, groups are found in that first result and attenuated by
-    Wiener's gains taken from it. All patches go back to their places and are averaged, weighted by how little noise is left in
-    their group [1]_. Colours are matched on their brightness [2]_. With `psd` or `kernel` each coefficient has the variance
-    that the noise has in it, overlaps of the patches included [3]_.
+    Notes
+    -----
+    For patches of 8x8 pixels, `step` apart, the most similar ones in a window are put together in a group. In the first stage the
+    coefficients of its three-dimensional transform (a wavelet or the cosine transform of the patches, Haar's across them) below
+    a threshold are set to zero; in the second, groups are found in that first result and attenuated by Wiener's gains taken from
+    it. All patches go back to their places and are averaged, weighted by how little noise is left in their group [1]_. Colours
+    are matched on their brightness [2]_; noise in one of three channels is looked for in all of them. With `psd` or `kernel`
+    each coefficient has the variance that the noise has in it, overlaps of the patches included [3]_, and the first stage compares
+    patches behind a filter that makes the noise nearly white.
 
     The time grows with the number of pixels, the window's area and ``1 / step**2``. Computed in float32: images of more than 24
     significant bits lose the rest. Adding a constant to the image adds it to the result. The result has the same bits for any
-    number of threads; the largest image takes 16 million samples' worth of working memory.
+    number of threads; the largest image takes 16 million samples' worth of working memory. A dask array gives the bits of the
+    whole, but where `sigma` is a map of many magnitudes, or zero over whole blocks.
 
     References
     ----------
@@ -186,6 +190,11 @@ def _lazy(image: Any, sigma: Any, stages: Any, options: dict[str, Any], given: t
         from imrestore_kernels.bm3d_driver import grid_of, reach_of
 
         from imrestore._blocks import filter_blocks
+    if getattr(sigma, "ndim", 0) > 1:
+        if _dispatch.library(sigma) != _dispatch.DASK:
+            raise TypeError(f"sigma is a {type(sigma).__name__} and image a dask array; as a map it must be one too")
+        channel = _checks.axis_of_channels(channel_axis, image.ndim)
+        bm3d_checks.sigma_map_shape(tuple(sigma.shape), tuple(image.shape), channel)
     chosen = bm3d_checks.profile(options["profile"])  # not by name: no block is to decide on another one
     used = chosen[: bm3d_checks.stages(stages)]
     maps = {"sigma": sigma} if _dispatch.library(sigma) == _dispatch.DASK else {}

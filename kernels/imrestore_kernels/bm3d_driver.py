@@ -113,10 +113,10 @@ def _stages(
 
 
 def reach_of(stages: Sequence[Stage], masked: bool, correlated: bool = False) -> int:
-    """Samples beyond a pixel that its result depends on: in each stage, pixels of a patch that covers it, that patch's reference,
-    the reference's candidates, and their pixels."""
+    """Samples beyond a pixel that its result depends on: in each stage a patch that covers it, that patch's reference, and all
+    candidates of the reference. A patch begins up to 7 pixels before what it covers, and ends as far behind: once in all."""
     fill = (sum(radius for _, radius in _FILLS) if masked else 0) + (WHITENING_RADIUS if correlated else 0)
-    return fill + sum(2 * (SIDE - 1) + 2 * (stage.window // 2) for stage in stages)
+    return fill + sum(SIDE - 1 + 2 * (stage.window // 2) for stage in stages)
 
 
 def grid_of(stages: Sequence[Stage]) -> tuple[int, int]:

@@ -28,7 +28,7 @@ class Noise(NamedTuple):
     of h_i h_j times that covariance (Makinen, Azzari and Foi, "Collaborative filtering of correlated noise: exact transform-domain
     variance for improved shrinkage and patch matching", IEEE TIP 2020).
 
-    Variances are positive; a sum of covariances below 2**-20 of the patches' own variances counts as that.
+    Variances are positive; the variance of a sum or difference of two halves of a group is at least 2**-20 of the sum of theirs.
 
     Attributes
     ----------

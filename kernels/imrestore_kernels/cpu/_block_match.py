@@ -149,7 +149,7 @@ def blocks(text: VectorText, m: Matching) -> None:
 
 def compare(text: VectorText, m: Matching, name: str) -> None:
     """``compare(sums, ring, j, worst, totals, flags, n)``: distances of a row of references, from the newest row j of blocks, and
-    a bit for each that is smaller than the last of its list.
+    a bit for each that may be smaller than the last of its list.
 
     As ``gather`` it only keeps what later rows need.
     """
@@ -177,7 +177,7 @@ def compare(text: VectorText, m: Matching, name: str) -> None:
                 total = t.op("fadd", total, t.load(row, str(at)))
         t.store(newest, rows[0], str(at))
         if name == "compare":
-            less = t.value(f"fcmp olt {t.vector} {total}, {t.load('%worst', str(at))}")
+            less = t.value(f"fcmp ole {t.vector} {total}, {t.load('%worst', str(at))}")
             t.add(f"  store i8 {t.value(f'bitcast {t.flags} {less} to i8')}, ptr {t.where('%flags', i)}")
             t.store(total, "%totals", str(at))
     t.add("  ret void\n}")

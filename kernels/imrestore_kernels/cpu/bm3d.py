@@ -27,7 +27,9 @@ Array = np.ndarray[Any, Any]
 _PAIR, _PATCH = 1.7, 120.0
 
 
-def bm3d(src: Array, dst: Array, request: Request, basic: Array | None, where: Array | None, pad_counts: bool = True) -> None:
+def bm3d(
+    src: Array, dst: Array, request: Request, basic: Array | None, where: Array | None = None, pad_counts: bool = True
+) -> None:
     """BM3D of images (.., H, W, C); ``basic`` gets the first stage's result. The contract is in ``kernels/README.md``."""
     del pad_counts  # patches lie inside the image
     restore(Backend(np, run_stage, gaussian), request, src, dst, where, basic)
@@ -41,7 +43,7 @@ def deconvolve(
     profile: Profile,
     periodic: bool,
     progress: Progress,
-    where: None,
+    where: None = None,
     pad_counts: bool = True,
 ) -> None:
     """Images (.., H, W, C) without the blur of ``psf`` and the noise of ``sigmas``."""

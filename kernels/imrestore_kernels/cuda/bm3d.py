@@ -195,7 +195,7 @@ class _Run:
         return dst
 
 
-def bm3d(src: Any, dst: Any, request: Request, basic: Any, where: Any, pad_counts: bool = True) -> None:
+def bm3d(src: Any, dst: Any, request: Request, basic: Any, where: Any = None, pad_counts: bool = True) -> None:
     """BM3D of images (.., H, W, C); ``basic`` gets the first stage's result. The contract is in ``kernels/README.md``."""
     del pad_counts  # patches lie inside the image
     restore(Backend(namespace(), run_stage, gaussian), request, src, dst, where, basic)
@@ -209,7 +209,7 @@ def deconvolve(
     profile: Profile,
     periodic: bool,
     progress: Progress,
-    where: None,
+    where: None = None,
     pad_counts: bool = True,
 ) -> None:
     """Images (.., H, W, C) without the blur of ``psf`` and the noise of ``sigmas``."""
