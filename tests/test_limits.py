@@ -195,8 +195,8 @@ LIMITS: dict[str, tuple[Callable[[Any], Any], str, dict[Any, Any], list[Any]]] =
     "weights": (
         metric_checks.ssim_weights,
         "weights",
-        {(0,): (0,), (1,) * 16: (1,) * 16},
-        [(), (1,) * 17, (1, -5e-324), (float("inf"),), (1, float("nan"))],
+        {(5e-324,): (5e-324,), (0, 1): (0, 1), (1,) * 16: (1,) * 16},
+        [(), (0,), (0, 0), (1,) * 17, (1, -5e-324), (float("inf"),), (1, float("nan"))],
     ),
     "shape for a window": (
         lambda v: metric_checks.ssim_shape(v, 11, 1),

@@ -248,7 +248,7 @@ def test_two_patches_by_hand(guided: bool) -> None:
 
 
 def test_kaisers_window_is_that_of_the_paper() -> None:
-    window = np.outer(np.kaiser(SIDE, NORMAL.hard.beta), np.kaiser(SIDE, NORMAL.hard.beta))
+    window = np.outer(np.kaiser(SIDE, NORMAL.wiener.beta), np.kaiser(SIDE, NORMAL.wiener.beta))
     assert window[0, 0] == pytest.approx(0.1924, abs=1e-4)
     assert window[3, 4] == pytest.approx(0.9718, abs=1e-4)
 
@@ -274,7 +274,7 @@ def test_adding_a_number_adds_it_to_the_result(name: str) -> None:
 
 def test_the_transposed_image_gives_the_transposed_result() -> None:
     plane = distinct((16, 19))
-    parameters = HardThreshold(step=2, window=45, match=1e6)
+    parameters = HardThreshold(step=2, window=45, group=16, match=1e6)
     patches = np.lib.stride_tricks.sliding_window_view(plane, (SIDE, SIDE))
     for y, x in bm3d.groups(parameters, plane, 1.0):
         distances = bm3d.compared(np.sum((patches - patches[y, x]) ** 2, axis=(2, 3))).ravel()
