@@ -56,7 +56,7 @@ def on_stand_in(xp: Any) -> Backend:
         gaussian(src.get(), result, weights, mode, cval, where.get(), pad_counts)
         dst[...] = xp.asarray(result)
 
-    return Backend(xp, run_stage, smooth)
+    return Backend(xp, run_stage, cuda.hold, smooth)
 
 
 @pytest.mark.parametrize("name", requests((1, 8, 8, 1)))

@@ -41,6 +41,7 @@ class Backend(NamedTuple):
 
     xp: Any
     run_stage: Callable[[Stage, Any, Any, Noise, Progress], Any]
+    hold: Callable[[Any], Any]  # planes as its stages like them
     gaussian: Callable[..., None]  # the kernel of that name
 
 
@@ -89,7 +90,7 @@ def _restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any,
         colours = Colours.of(backend.xp, src[i], None if where is None else where[i], request.sigmas)
         for j, band in enumerate(bands):
             rows = slice(band.first, band.last)
-            planes = _planes(backend, colours, src[i, rows], None if where is None else where[i, rows])
+            planes = backend.hold(_planes(backend, colours, src[i, rows], None if where is None else where[i, rows]))
             noise = _noise(backend.xp, request, colours, (i, rows), planes.shape)
             progress = _part_of(request.progress, i * len(bands) + j, parts)
             guide = None if request.guide is None else _planes(backend, colours, request.guide[i, rows], None)
@@ -173,20 +174,30 @@ class Colours(NamedTuple):
 
     def planes(self, xp: Any, image: Any) -> Any:
         """(C, H, W), float32, of (H, W, C)."""
-        channels = [image[..., c].astype(self.compute) for c in range(image.shape[-1])]
-        planes = xp.stack([_combined(row, channels).astype(np.float32) for row in (self.forward * self.scale).astype(self.compute)])
-        return planes if image.dtype.kind != "f" else xp.where(xp.isfinite(planes), planes, np.float32(np.nan))
+        channels = [image[..., c].astype(self.compute, copy=False) for c in range(image.shape[-1])]
+        factors = (self.forward * self.scale).astype(self.compute)
+        planes = _stacked(xp, [_combined(row, channels).astype(np.float32, copy=False) for row in factors], 0)
+        if image.dtype.kind != "f" or math.isfinite(float(planes.sum())):  # a sum takes a fifth of what the rest does
+            return planes
+        return xp.where(xp.isfinite(planes), planes, np.float32(np.nan))
 
     def back(self, xp: Any, planes: Any) -> Any:
         """(H, W, C), in the image's units."""
-        planes = planes.astype(self.compute)
-        return xp.stack([_combined(row, planes) for row in (self.inverse / self.scale).astype(self.compute)], axis=-1)
+        planes = planes.astype(self.compute, copy=False)
+        return _stacked(xp, [_combined(row, planes) for row in (self.inverse / self.scale).astype(self.compute)], -1)
 
     def variances(self, sigmas: Sequence[Any]) -> list[Any]:
         """Of planes, from the standard deviations of channels."""
         bounded = [s.clip(self.least, self.most) if hasattr(s, "clip") else min(max(s, self.least), self.most) for s in sigmas]
         squares = [(s * self.scale) ** 2 for s in bounded]
         return [_combined(row, squares) for row in self.forward**2]
+
+
+def _stacked(xp: Any, planes: list[Any], axis: int) -> Any:
+    """Planes along a new axis; one without a copy."""
+    if len(planes) > 1:
+        return xp.stack(planes, axis=axis)
+    return planes[0][None] if axis == 0 else planes[0][..., None]
 
 
 def _combined(factors: Any, channels: Sequence[Any]) -> Any:
@@ -226,7 +237,7 @@ def _largest(xp: Any, image: Any, mask: Any) -> float:
     for y in range(0, len(image), _ROWS):
         rows = image[y : y + _ROWS]
         known = None if mask is None else mask[y : y + _ROWS] != 0
-        if rows.dtype.kind == "f":
+        if rows.dtype.kind == "f" and not (known is None and math.isfinite(float(rows.max()) - float(rows.min()))):
             known = xp.isfinite(rows) if known is None else known & xp.isfinite(rows)
         if known is not None:
             rows = xp.where(known, rows, rows.dtype.type(0))

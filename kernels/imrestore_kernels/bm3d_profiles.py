@@ -121,7 +121,7 @@ class Profile(NamedTuple):
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "normal": Profile(),
-        "fast": Profile(HardThreshold(step=6, group=16, window=19), Wiener(step=6, group=16, window=19)),
+        "fast": Profile(HardThreshold(step=6, group=16, window=15), Wiener(step=6, group=16, window=15)),
         "high": Profile(HardThreshold(step=2), Wiener(step=2)),
         "very_noisy": Profile(HardThreshold(window=45, threshold=2.8), Wiener(window=45, noise=1.1)),
     }

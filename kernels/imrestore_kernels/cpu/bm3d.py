@@ -32,7 +32,7 @@ def bm3d(
 ) -> None:
     """BM3D of images (.., H, W, C); ``basic`` gets the first stage's result. The contract is in ``kernels/README.md``."""
     del pad_counts  # patches lie inside the image
-    restore(Backend(np, run_stage, gaussian), request, src, dst, where, basic)
+    restore(Backend(np, run_stage, hold, gaussian), request, src, dst, where, basic)
 
 
 def deconvolve(
@@ -48,7 +48,13 @@ def deconvolve(
 ) -> None:
     """Images (.., H, W, C) without the blur of ``psf`` and the noise of ``sigmas``."""
     del where, pad_counts  # a spectrum is one of all samples
-    bm3d_deblur.deconvolve(Backend(np, run_stage, gaussian), src, dst, psf, sigmas, profile, periodic, progress)
+    bm3d_deblur.deconvolve(Backend(np, run_stage, hold, gaussian), src, dst, psf, sigmas, profile, periodic, progress)
+
+
+def hold(planes: Array) -> Array:
+    """Planes in rows of the length that both stages want: one copy instead of one for each."""
+    width = planes.shape[2]
+    return _with_pitch(planes, _pitch(width))[..., :width]
 
 
 def run_stage(
@@ -93,7 +99,7 @@ def run_stage(
             run_rows(kernel, (*args[:6], numbers, *args[6:]), stop - start, work * (stop - start) / len(strips))
         if progress:
             progress((i + 1) / (2 * parts))
-    return np.divide(num[..., :width], den[..., :width])
+    return np.divide(num[..., :width], den[..., :width], out=np.empty_like(num)[..., :width])
 
 
 def _tiles(length: int, step: int, most: int) -> tuple[Array, int]:
@@ -162,9 +168,12 @@ def _pitch(width: int) -> int:
 
 
 def _with_pitch(planes: Array, pitch: int, height: int = 0) -> Array:
-    """The same numbers in longer rows, and more of them."""
+    """The same numbers in longer rows, and more of them; no copy of what is so already."""
     count, rows, width = planes.shape
-    wide = np.empty((count, height or rows, pitch), np.float32)
+    line, height = 4 * pitch, height or rows
+    if planes.dtype == np.float32 and planes.strides == (line * height, line, 4):
+        return planes
+    wide = np.empty((count, height, pitch), np.float32)
     wide[:, :rows, :width] = planes
     return wide
 

@@ -198,7 +198,7 @@ class _Run:
 def bm3d(src: Any, dst: Any, request: Request, basic: Any, where: Any = None, pad_counts: bool = True) -> None:
     """BM3D of images (.., H, W, C); ``basic`` gets the first stage's result. The contract is in ``kernels/README.md``."""
     del pad_counts  # patches lie inside the image
-    restore(Backend(namespace(), run_stage, gaussian), request, src, dst, where, basic)
+    restore(Backend(namespace(), run_stage, hold, gaussian), request, src, dst, where, basic)
 
 
 def deconvolve(
@@ -214,7 +214,12 @@ def deconvolve(
 ) -> None:
     """Images (.., H, W, C) without the blur of ``psf`` and the noise of ``sigmas``."""
     del where, pad_counts  # a spectrum is one of all samples
-    bm3d_deblur.deconvolve(Backend(namespace(), run_stage, gaussian), src, dst, psf, sigmas, profile, periodic, progress)
+    bm3d_deblur.deconvolve(Backend(namespace(), run_stage, hold, gaussian), src, dst, psf, sigmas, profile, periodic, progress)
+
+
+def hold(planes: Any) -> Any:
+    """Planes as they are."""
+    return planes
 
 
 def run_stage(stage: Stage, image: Any, guide: Any, noise: Noise, progress: Progress = None) -> Any:
