@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _command(argv)
         sys.stdout.flush()
     except KeyboardInterrupt:
+        # Before the images are freed that the interrupted calls hold: that takes tens of milliseconds, time for another Ctrl-C.
+        _stop_listening(argv)
         code = 130
     except BrokenPipeError:
         # Whoever read our output is gone. Nothing more can be said, not even at exit.
@@ -26,10 +28,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(devnull, stream.fileno())
         return 141
-    if code == 130 and argv is None:
-        # Nothing is left to stop but Python's own exit, where one more Ctrl-C would end in a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code == 130:
+        _stop_listening(argv)
     return code
+
+
+def _stop_listening(argv: Sequence[str] | None) -> None:
+    """Where nothing is left to stop but Python's own exit, one more Ctrl-C would end in a traceback."""
+    if argv is None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _command(argv: Sequence[str] | None) -> int:

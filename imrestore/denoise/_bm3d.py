@@ -49,7 +49,7 @@ def bm3d(
         shape (or all of it but `channel_axis`). By default `imrestore.noise.estimate_sigma` estimates it for each channel; with
         `psd` or `kernel` it is theirs by default, and they are scaled to it otherwise.
     profile : str or BM3DProfile, default: 'normal'
-        'normal', 'fast' (a fifth of the time, 0.3 dB less), 'high' (twice the time, 0.01 dB more) or 'very_noisy', which
+        'normal', 'fast' (a fifth of the time, 0.3 to 0.5 dB less), 'high' (twice the time, 0.01 dB more) or 'very_noisy', which
         'normal' becomes by itself where noise is 1.4 times as strong as the image (not in dask arrays); or parameters:
         ``p = imrestore.denoise.BM3D_PROFILES['normal']`` and ``p._replace(hard=p.hard._replace(step=2))``.
     stages : int, default: 2
