@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ def noise_levels(opened: _dispatch.Opened, sigma: Any, level: float | None, chan
     """Standard deviations of the channels, and those of every sample if they were given as a map."""
     channels = 1 if opened.channel is None else opened.array.shape[opened.channel]
     if sigma is None:
-        return (_estimated(opened) if level is None else (level,) * channels), None
+        if level is not None:
+            return (level,) * channels, None
+        return tuple(root_mean_square(channel) for channel in zip(*estimates(opened), strict=True)), None
     kind = _dispatch.library(sigma)
     if getattr(sigma, "ndim", 0) < 2 and kind in (_dispatch.NUMPY, opened.kind):
         given = sigma if kind == _dispatch.NUMPY else sigma.tolist()
@@ -44,18 +47,28 @@ def _map(opened: _dispatch.Opened, given: Any, channels: int) -> tuple[tuple[flo
     return roots if len(roots) == channels else roots * channels, levels
 
 
-def _estimated(opened: _dispatch.Opened) -> tuple[float, ...]:
-    """Of each channel, the root mean square of the estimates of all images. What is not finite takes no part."""
+def estimates(opened: _dispatch.Opened) -> list[tuple[float, ...]]:
+    """Of every image, for each channel; NaN where nothing is known. What is not finite takes no part."""
     with forks.importing:
         from imrestore.noise import estimate_sigma
 
-    estimates: list[tuple[float, ...]] = []
+    found: list[tuple[float, ...]] = []
     for picture, mask in opened.pictures():
         sigmas = estimate_sigma(picture, channel_axis=-1, where=mask)
         if picture.dtype.kind == "f" and any(map(math.isnan, sigmas)):
             xp = _dispatch.namespace(opened.on_cuda)
             finite = xp.isfinite(picture)
             sigmas = estimate_sigma(picture, channel_axis=-1, where=finite if mask is None else mask & finite)
-        estimates.append(sigmas)
-    known = [[s for s in channel if s == s] for channel in zip(*estimates, strict=True)]
-    return tuple(math.hypot(*channel) / math.sqrt(len(channel)) if channel else 0.0 for channel in known)
+        found.append(sigmas)
+    return found
+
+
+def root_mean_square(sigmas: Iterable[float]) -> float:
+    """Of those that are known; 0 if none is."""
+    known = [sigma for sigma in sigmas if sigma == sigma]
+    return math.hypot(*known) / math.sqrt(len(known)) if known else 0.0  # no square vanishes or overflows
+
+
+def is_finite(opened: _dispatch.Opened) -> bool:
+    """Whether every sample is a number and none infinite."""
+    return all(p.dtype.kind != "f" or bool(abs(p).max() < np.inf) for p, _ in opened.pictures())

@@ -11,7 +11,7 @@ from imrestore_kernels import forks
 
 from imrestore import _checks, _dispatch
 from imrestore._checks import bm3d as bm3d_checks
-from imrestore._noise_levels import noise_levels
+from imrestore._noise_levels import is_finite, noise_levels
 
 #: Standard deviations of the noise in one of the image beyond which 'very_noisy' is better: on pictures of CBSD432, whose own
 #: is about 55 in 0..255, the two are equal at 50, at 75 it gains 0.05 dB and at 100 0.1 dB.
@@ -159,7 +159,7 @@ def bm3d(
     autocorrelation, level = _correlated(psd, kernel)
     sigmas, sigma_map = noise_levels(opened, sigma, level, channel_axis)
     basic = opened.another() if both else None
-    if not any(sigmas) and not opened.masked and all(_finite(picture) for picture, _ in opened.pictures()):
+    if not any(sigmas) and not opened.masked and is_finite(opened):
         result = opened.run(_copy, hear, basic)
     else:
         with forks.importing:
@@ -238,10 +238,6 @@ def _drowned(opened: _dispatch.Opened, sigmas: tuple[float, ...]) -> bool:
             if known.size == 0 or float(known.var()) > 1 + _DROWNED**-2:
                 return False
     return True
-
-
-def _finite(picture: Any) -> bool:
-    return picture.dtype.kind != "f" or bool(abs(picture).max() < np.inf)
 
 
 def _copy(src: Any, dst: Any, hear: Callable[[float], object] | None, basic: Any, _where: Any, _pad_counts: bool) -> None:

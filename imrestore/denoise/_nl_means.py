@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from imrestore_kernels import forks
 
 from imrestore import _checks, _dispatch
+from imrestore._noise_levels import estimates, is_finite, root_mean_square
 
 #: h for a given sigma where the caller names none: the best one for sigma 15, 25 and 50 on Set12.
 H_OF_SIGMA = 0.7
@@ -169,10 +170,10 @@ def nl_means(
     border = _checks.border_mode(mode)
     constant = _checks.constant_value(cval, border, opened.dtype)
     strength = None if h is None else _checks.strength("h", h, optional=True)
-    noise = _estimated(opened) if sigma is None else _checks.noise_sigma(sigma)
+    noise = root_mean_square(itertools.chain(*estimates(opened))) if sigma is None else _checks.noise_sigma(sigma)
     if strength is None:
         strength = H_OF_SIGMA * noise
-        if strength == 0 and not opened.masked and all(_finite(picture) for picture, _ in opened.pictures()):
+        if strength == 0 and not opened.masked and is_finite(opened):
             return opened.run(_copy)
         strength = strength or _NEXT_TO_ZERO
     with forks.importing:
@@ -181,26 +182,6 @@ def nl_means(
         else:
             from imrestore_kernels.cpu.nl_means import nl_means as kernel
     return opened.run(kernel, noise, strength, patches, distances, border, constant)
-
-
-def _estimated(opened: _dispatch.Opened) -> float:
-    """Root mean square of the estimates for all channels of all images. What is not finite takes no part in them."""
-    with forks.importing:
-        from imrestore.noise import estimate_sigma
-
-    estimates: list[float] = []
-    for picture, mask in opened.pictures():
-        sigmas = estimate_sigma(picture, channel_axis=-1, where=mask)
-        if picture.dtype.kind == "f" and any(map(math.isnan, sigmas)):
-            finite = np.isfinite(picture)
-            sigmas = estimate_sigma(picture, channel_axis=-1, where=finite if mask is None else mask & finite)
-        estimates += sigmas
-    known = [estimate for estimate in estimates if estimate == estimate]
-    return math.hypot(*known) / math.sqrt(len(known)) if known else 0.0  # no square vanishes or overflows
-
-
-def _finite(picture: Any) -> bool:
-    return picture.dtype.kind != "f" or bool(np.isfinite(picture).all())
 
 
 def _copy(src: Any, dst: Any, _where: Any, _pad_counts: bool) -> None:

@@ -76,7 +76,7 @@ def deconvolve(
     A regularised inverse filter leaves noise of a known spectrum, which BM3D's first stage removes; Wiener's inverse filter for
     that result leaves less, which the second stage removes [1]_, each with the variances of the coloured noise [2]_. On the 256x256
     cameraman, blurred by 1 / (1 + x**2 + y**2) over 15x15 pixels with noise of variance 2 and 8, the gain is 8.1 and 6.4 dB, by a
-    box of 9x9 with 40 dB 8.4 dB, all on a torus (published: 8.2, 6.4 and 8.3 [1]_).
+    box of 9x9 with 40 dB 8.3 dB, all on a torus (published: 8.2, 6.4 and 8.3 [1]_).
 
     Takes Fourier transforms of the image (with 'reflect' of twice its height and width) in double precision, and the time of
     `imrestore.bm3d` with `psd`. A NaN or infinity makes the whole picture NaN.

@@ -85,6 +85,9 @@ def restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any, 
 
 def _restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any, basic: Any) -> None:
     bands = _bands(src.shape, request)
+    taps = None  # of a filter to match behind
+    if request.guide is None and request.autocorrelation is not None:
+        taps = whitening_of(request.autocorrelation)
     parts = src.shape[0] * len(bands)
     for i in range(src.shape[0]):
         colours = Colours.of(backend.xp, src[i], None if where is None else where[i], request.sigmas)
@@ -92,8 +95,10 @@ def _restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any,
             rows = slice(band.first, band.last)
             planes = backend.hold(_planes(backend, colours, src[i, rows], None if where is None else where[i, rows]))
             noise = _noise(backend.xp, request, colours, (i, rows), planes.shape)
-            progress = _part_of(request.progress, i * len(bands) + j, parts)
-            guide = None if request.guide is None else _planes(backend, colours, request.guide[i, rows], None)
+            progress = part_of(request.progress, i * len(bands) + j, parts)
+            guide = None if taps is None else _whitened(backend.xp, planes[0], taps)[None]
+            if request.guide is not None:
+                guide = _planes(backend, colours, request.guide[i, rows], None)
             results = _stages(backend, request, planes, guide, noise, progress)
             for target, result in zip((basic, dst)[-len(request.used) :], results, strict=True):
                 if target is not None:
@@ -106,10 +111,8 @@ def _restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any,
 def _stages(
     backend: Backend, request: Request, planes: Any, guide: Any, noise: Callable[[Stage], Noise], progress: Progress
 ) -> Iterator[Any]:
-    if guide is None and request.autocorrelation is not None:
-        guide = _whitened(backend.xp, planes[0], whitening_of(request.autocorrelation))[None]  # to match on
     for i, stage in enumerate(request.used):
-        guide = backend.run_stage(stage, planes, guide, noise(stage), _part_of(progress, i, len(request.used)))
+        guide = backend.run_stage(stage, planes, guide, noise(stage), part_of(progress, i, len(request.used)))
         yield guide
 
 
@@ -145,7 +148,8 @@ def _bands(shape: tuple[int, ...], request: Request) -> list[_Band]:
     return [_Band(y, min(y + rows, height), max(0, y - above), min(y + rows + reach, height)) for y in starts]
 
 
-def _part_of(progress: Progress, part: int, parts: int) -> Progress:
+def part_of(progress: Progress, part: int, parts: int) -> Progress:
+    """What hears of the whole, for one of equal parts."""
     return None if progress is None else lambda done: progress((part + done) / parts)
 
 
