@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benches import machine, suites
-from benches.report import Report, compare_reports, markdown, print_report, write_into_readme
+from benches.report import Report, compare_reports, markdown, print_report, result_path, write_into_readme
 from benches.rows import Plan, Row
 
-RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     plan = Plan(threads=options.threads, quick=options.quick)
     report = run(options.suite or suites.DEFAULT, plan)
-    path = options.json or RESULTS / f"{report.metadata['date'][:16].replace(':', '')}-{report.metadata['commit']}.json"
+    path = options.json or result_path(report.metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(report.to_json())
     print_report(report)

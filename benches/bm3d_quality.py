@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benches import bm3d_search, datasets, machine, peers
+from benches.report import result_path
 
-RESULTS = Path(__file__).parent / "results"
 SET12 = ("C.man", "House", "Peppers", "Starfish", "Monarch", "Airplane", "Parrot", "Lena", "Barbara", "Boat", "Man", "Couple")
 #: Of BM3D: for Set12 the pictures as in the tables that repeat those of DnCNN (IEEE TIP 2017), and means of theirs.
 PUBLISHED_SET12 = {
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found.append({"set": task.name, "sigma": task.sigma, **as_json(task, results, options.pictures)})
         print(table(task, results, options.pictures), flush=True)
     machine_data = machine.metadata(machine.available_cores())
-    path = options.json or RESULTS / f"{machine_data['date'][:16].replace(':', '')}-{machine_data['commit']}-bm3d-quality.json"
+    path = options.json or result_path(machine_data, "-bm3d-quality")
     path.write_text(json.dumps({"metadata": machine_data, "profile": options.profile, "sets": found}, indent=1) + "\n")
     print(f"Written to {path}", file=sys.stderr)
     return 0

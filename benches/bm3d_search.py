@@ -20,8 +20,8 @@ from imrestore_kernels.bm3d_profiles import PROFILES, Profile, Stage
 from numpy.typing import NDArray
 
 from benches import datasets, machine
+from benches.report import result_path
 
-RESULTS = Path(__file__).parent / "results"
 SIGMAS = (15, 25, 50)
 SETS = {"CBSD432": ("CBSD432/*/*.jpg", 7, 27), "Train400": ("Train400/*.png", 5, 17)}
 #: What is tried beside the profile's own value; "both" steps change together.
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             found.append({"set": name, "sigma": sigma, "pictures": len(pairs), "decibels": rows})
             print(table(name, sigma, rows), flush=True)
     data = machine.metadata(machine.available_cores())
-    path = options.json or RESULTS / f"{data['date'][:16].replace(':', '')}-{data['commit']}-bm3d-search.json"
+    path = options.json or result_path(data, "-bm3d-search")
     path.write_text(json.dumps({"metadata": data, "profile": options.profile, "results": found}, indent=1) + "\n")
     print(f"Written to {path}", file=sys.stderr)
     return 0

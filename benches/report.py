@@ -11,6 +11,13 @@ from typing import Any
 
 from benches.rows import Row
 
+_RESULTS = Path(__file__).parent / "results"
+
+
+def result_path(metadata: dict[str, Any], kind: str = "") -> Path:
+    """Where a run's JSON goes unless it is told otherwise: named after when and what was measured."""
+    return _RESULTS / f"{metadata['date'][:16].replace(':', '')}-{metadata['commit']}{kind}.json"
+
 SCHEMA = 1
 README_BEGIN, README_END = "<!-- benches: begin -->", "<!-- benches: end -->"
 HEADERS = ("filter", "dtype", "ours ms", "spread", "best peer", "its ms", "ratio", "goal", "met", "% of copy", "equal")

@@ -16,7 +16,7 @@ from tests.backends import same_bits
 from tests.cuda_on_cpu.emulator import ORDERS, Emulator, compiler
 from tests.cuda_on_cpu.toolchain import nvrtc_path, ptxas_path, usage
 from tests.oracles import bm3d as oracle
-from tests.test_bm3d_kernel import CASES, SPOILT, Case, assert_close, decided, hard, wiener
+from tests.test_bm3d_kernel import CASES, SPOILT, Case, assert_close, decided, hard, spoilt, wiener
 from tests.test_cuda_compile import ARCHITECTURES, Recorder
 
 emulated = pytest.mark.skipif(compiler() is None, reason="the CUDA emulator needs g++")
@@ -111,13 +111,7 @@ def test_groups_are_those_of_the_definition(parameters: Stage, noise: str, most:
 @pytest.mark.parametrize(("value", "plane"), [(np.nan, 0), (np.nan, 1), (np.inf, 0), (-np.inf, 1)])
 @pytest.mark.parametrize("case", SPOILT, ids=[case.id for case in SPOILT])
 def test_what_is_not_finite_spoils_its_groups(case: Case, plane: int, value: float) -> None:
-    image, guide = case.images(0)
-    for planes in (image, guide):
-        if planes is not None:
-            planes[plane, 12, 9] = value
-    with np.errstate(invalid="ignore"):
-        expected = oracle.stage(case.parameters, image, guide, case.noise_of())
-    assert np.isnan(expected[plane]).any()
+    image, guide, expected = spoilt(case, plane, value)
     assert_close(run(case, image, guide, "shuffled")[0], expected, case)
 
 

@@ -220,18 +220,25 @@ def assert_close(actual: np.ndarray, expected: np.ndarray, case: Case) -> None:
     np.testing.assert_allclose(actual[finite], expected[finite], rtol=0, atol=case.most * TOLERANCE)
 
 
-@pytest.mark.parametrize("value", [NAN, INF, -INF])
-@pytest.mark.parametrize("plane", [0, 1])
-@pytest.mark.parametrize("case", SPOILT, ids=[case.id for case in SPOILT])
-def test_what_is_not_finite_spoils_its_groups(case: Case, plane: int, value: float) -> None:
+def spoilt(case: Case, plane: int, value: float) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Image and guide of a case with one sample that is not finite, and what the definition makes of them."""
     image, guide = case.images(0)
     for planes in (image, guide):
         if planes is not None:
             planes[plane, 12, 9] = value
     with np.errstate(invalid="ignore"):
         expected = bm3d.stage(case.parameters, image, guide, case.noise_of())
-        actual = run_stage(case.parameters, image, guide, case.noise_of())
     assert np.isnan(expected[plane]).any()
+    return image, guide, expected
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+@pytest.mark.parametrize("plane", [0, 1])
+@pytest.mark.parametrize("case", SPOILT, ids=[case.id for case in SPOILT])
+def test_what_is_not_finite_spoils_its_groups(case: Case, plane: int, value: float) -> None:
+    image, guide, expected = spoilt(case, plane, value)
+    with np.errstate(invalid="ignore"):
+        actual = run_stage(case.parameters, image, guide, case.noise_of())
     assert np.isfinite(expected).any()
     assert_close(actual, expected, case)
 
