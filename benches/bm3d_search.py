@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from imrestore_kernels.bm3d_noise import Noise
-from imrestore_kernels.bm3d_profiles import PROFILES, Profile, Stage
+from imrestore_kernels.bm3d_profiles import PROFILES, Profile, Stage, used_stages
 from numpy.typing import NDArray
 
 from benches import datasets, machine
@@ -24,20 +24,34 @@ from benches.report import result_path
 
 SIGMAS = (15, 25, 50)
 SETS = {"CBSD432": ("CBSD432/*/*.jpg", 7, 27), "Train400": ("Train400/*.png", 5, 17)}
-#: What is tried beside the profile's own value; "both" steps change together.
+#: What is tried beside the profile's own value; of a stage that the profile does not have, nothing.
 TRIED: dict[str, tuple[float, ...]] = {
     "hard.threshold": (2.5, 2.6, 2.8, 2.9),
-    "hard.match": (5.0, 12.0, 30.0, 1000.0),
-    "hard.group": (8, 16),
+    "hard.match": (5.0, 30.0),
+    "hard.group": (16,),
     "hard.beta": (0.0, 2.0, 4.0),
     "hard.window": (29, 45),
+    "hard.step": (2, 4),
+    "wiener.share": (0.0, 0.5),
     "wiener.noise": (0.6, 0.7, 0.9, 1.0, 1.2),
-    "wiener.match": (5.0, 10.0, 100.0, 1000.0),
-    "wiener.group": (8, 16),
-    "wiener.beta": (0.0, 1.0, 3.0),
-    "wiener.window": (29, 45),
-    "both.step": (2, 4),
+    "wiener.adaptive": (0.5, 0.6, 0.85, 1.0),
+    "wiener.excess": (0.8, 1.0, 1.1, 1000.0),
+    "wiener.match": (10.0, 30.0),
+    "wiener.group": (16,),
+    "wiener.beta": (0.0, 3.0),
+    "wiener.window": (19, 39),
+    "wiener.step": (4, 8),
+    "refine.share": (0.0, 0.5),
+    "refine.adaptive": (0.7, 0.9, 1.5),
+    "refine.excess": (0.9, 1.0, 1000.0),
+    "refine.match": (10.0, 30.0),
+    "refine.group": (16,),
+    "refine.beta": (2.0, 3.0),
+    "refine.window": (29, 45),
+    "refine.step": (3, 6),
 }
+#: Those of the transform's gains make no difference where the adaptive estimate is all.
+_OF_GAINS = "noise"
 
 Planes = NDArray[np.float32]
 
@@ -103,20 +117,24 @@ def changes(base: Profile, names: Sequence[str]) -> Iterator[Change]:
     for name in names:
         place, parameter = name.split(".")
         for value in TRIED[name]:
-            stages = ("hard", "wiener") if place == "both" else (place,)
-            changed: dict[str, Any] = {stage: getattr(base, stage)._replace(**{parameter: value}) for stage in stages}
-            if any(changed[stage] != getattr(base, stage) for stage in stages):
-                yield Change(f"{name} = {value:g}", base._replace(**changed))
+            stage: Any = getattr(base, place)
+            if stage is None or getattr(stage, parameter) == value or (parameter == _OF_GAINS and stage.share == 1):
+                continue
+            changed: dict[str, Any] = {place: stage._replace(**{parameter: value})}
+            yield Change(f"{name} = {value:g}", base._replace(**changed))
 
 
 def search(pairs: Sequence[Pair], base: Profile, tried: Sequence[Change]) -> dict[str, tuple[float, float]]:
-    """Mean PSNR after each stage, of the profile (named '') and of every change."""
+    """Mean PSNR after the first stage and after all, of the profile (named '') and of every change."""
     scores: dict[str, list[tuple[float, float]]] = {"": [], **{change.name: [] for change in tried}}
     for pair in pairs:
-        first = run(base.hard, pair, None)
+        known: dict[tuple[Stage, ...], Planes] = {}
         for name, profile in (("", base), *tried):
-            basic = first if profile.hard == base.hard else run(profile.hard, pair, None)
-            scores[name].append((pair.psnr(basic), pair.psnr(run(profile.wiener, pair, basic))))
+            stages = used_stages(profile, 2, correlated=False)
+            for i in range(len(stages)):
+                if stages[: i + 1] not in known:
+                    known[stages[: i + 1]] = run(stages[i], pair, known[stages[:i]] if i else None)
+            scores[name].append((pair.psnr(known[stages[:1]]), pair.psnr(known[stages])))
     means = {name: np.mean(values, axis=0) for name, values in scores.items()}
     return {name: (float(hard), float(final)) for name, (hard, final) in means.items()}
 
@@ -131,7 +149,7 @@ def run(stage: Stage, pair: Pair, guide: Planes | None) -> Planes:
 def table(name: str, sigma: int, rows: dict[str, tuple[float, float]]) -> str:
     """The profile in decibels, changes as what they add to it."""
     hard, final = rows[""]
-    lines = [f"{name}, sigma {sigma}", f"{'':24}{'first stage':>12}{'both':>9}", f"{'the profile':24}{hard:12.3f}{final:9.3f}"]
+    lines = [f"{name}, sigma {sigma}", f"{'':24}{'first stage':>12}{'all':>9}", f"{'the profile':24}{hard:12.3f}{final:9.3f}"]
     lines += [f"{key:24}{one - hard:+12.3f}{two - final:+9.3f}" for key, (one, two) in rows.items() if key]
     return "\n".join([*lines, ""])
 

@@ -183,7 +183,9 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path, monkeypatch: pytest.
 
 def test_every_change_is_one_and_none_is_the_profile_itself() -> None:
     base = Profile(
-        HardThreshold(match=7.5, threshold=2.65, beta=2.5, window=33), Wiener(match=7.5, noise=0.85, beta=2.5, window=33)
+        HardThreshold(match=7.5, threshold=2.65, beta=2.5, window=33, step=7),
+        Wiener(match=7.5, noise=0.85, beta=2.5, window=33, step=7, share=0.25, adaptive=0.55, excess=0.95),
+        Wiener(match=7.5, noise=0.85, beta=2.5, window=33, step=7, share=0.25, adaptive=0.55, excess=0.95),
     )
     found = list(bm3d_search.changes(base, list(bm3d_search.TRIED)))
     assert len(found) == sum(map(len, bm3d_search.TRIED.values()))
@@ -191,13 +193,17 @@ def test_every_change_is_one_and_none_is_the_profile_itself() -> None:
         place, _, rest = name.partition(".")
         changed = [
             (stage, field)
-            for stage in ("hard", "wiener")
+            for stage in base._fields
             for field, old in getattr(base, stage)._asdict().items()
             if getattr(getattr(profile, stage), field) != old
         ]
         field, _, value = rest.partition(" = ")
-        assert changed == [(stage, field) for stage in ("hard", "wiener") if place in (stage, "both")]
-        assert getattr(getattr(profile, changed[0][0]), field) == float(value)
+        assert changed == [(place, field)]
+        assert getattr(getattr(profile, place), field) == float(value)
+    assert {name for name, _ in bm3d_search.changes(base._replace(refine=None), list(bm3d_search.TRIED))} == {
+        name for name, _ in found if not name.startswith("refine")
+    }
+    assert not list(bm3d_search.changes(base._replace(wiener=Wiener(share=1.0)), ["wiener.noise"]))
     kept = bm3d_search.changes(base._replace(hard=base.hard._replace(threshold=2.5)), ["hard.threshold"])
     assert [name for name, _ in kept] == ["hard.threshold = 2.6", "hard.threshold = 2.8", "hard.threshold = 2.9"]
 
@@ -209,12 +215,12 @@ def test_the_search_scores_every_change(
     photographs(tmp_path, "CBSD432/*/*.jpg", 36, (40, 48, 3))
     photographs(tmp_path, "Train400/*.png", 6)
     out = tmp_path / "search.json"
-    argv = ["--sigma", "25", "--profile", "fast", "--parameter", "wiener.noise", "--parameter", "both.step", "--json", str(out)]
+    argv = ["--sigma", "25", "--profile", "fast", "--parameter", "wiener.noise", "--parameter", "hard.step", "--json", str(out)]
     assert bm3d_search.main(argv) == 0
     results = json.loads(out.read_text())["results"]
     assert [(one["set"], one["sigma"], one["pictures"]) for one in results] == [("CBSD432", 25, 2), ("Train400", 25, 1)]
     rows = results[1]["decibels"]
-    assert list(rows) == ["", *(f"wiener.noise = {v:g}" for v in (0.6, 0.7, 0.9, 1.0, 1.2)), "both.step = 2", "both.step = 4"]
+    assert list(rows) == ["", *(f"wiener.noise = {v:g}" for v in (0.6, 0.7, 0.9, 1.0, 1.2)), "hard.step = 2", "hard.step = 4"]
     noises = [pair.noisy[0] * 25 - pair.values for pair in bm3d_search.pairs_of("CBSD432", 25, None)]
     expected = [25 * np.random.default_rng(k).standard_normal((40, 48)) for k in (0, 1)]
     np.testing.assert_allclose(noises, expected, atol=1e-4)
@@ -223,7 +229,7 @@ def test_the_search_scores_every_change(
     basic = bm3d_search.run(base.hard, pair, None)
     profile = base.wiener._replace(noise=1.2)
     assert rows["wiener.noise = 1.2"] == [pair.psnr(basic), pair.psnr(bm3d_search.run(profile, pair, basic))]
-    assert rows["both.step = 2"][0] != rows[""][0] == rows["wiener.noise = 0.6"][0] > pair.psnr(pair.noisy) + 5
+    assert rows["hard.step = 2"][0] != rows[""][0] == rows["wiener.noise = 0.6"][0] > pair.psnr(pair.noisy) + 5
     line = f"wiener.noise = 1.2      {0:+12.3f}{rows['wiener.noise = 1.2'][1] - rows[''][1]:+9.3f}\n"
     assert line in capsys.readouterr().out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from tests.bm3d_pictures import SHAPE, fast, noisy
 from tests.cases import FLOATS, INTEGERS
 
 NAN, INF = float("nan"), float("inf")
+FAST = BM3D_PROFILES["fast"]
+#: Three stages in little time, each with both of its estimates.
+THREE = BM3DProfile(FAST.hard, FAST.wiener._replace(share=0.5), FAST.wiener._replace(step=5, beta=3.0, share=0.6))
 
 
 @pytest.fixture(autouse=True)
@@ -113,12 +117,15 @@ BAD_FIELDS: dict[str, list[Any]] = {
     "match": [-1, NAN, INF, None, "3", 1j, 10**400],
     "threshold": [-1e-9, NAN, INF, None, "3"],
     "noise": [0, -1, NAN, INF, None, "3"],
+    "adaptive": [0, -1, NAN, INF, None, "3"],
+    "excess": [-1e-9, NAN, INF, None, "3"],
+    "share": [-1e-9, 1.001, 2, NAN, INF, None, "1", 10**400],
     "beta": [-1, 20.5, NAN, INF, None, "3"],
     "colour": [0, -1, NAN, INF, None, "3"],
 }
 
 
-@pytest.mark.parametrize("stage", ["hard", "wiener"])
+@pytest.mark.parametrize("stage", ["hard", "wiener", "refine"])
 @pytest.mark.parametrize("field", BAD_FIELDS)
 def test_a_bad_field_is_named(stage: str, field: str) -> None:
     profile = BM3D_PROFILES["normal"]
@@ -131,12 +138,38 @@ def test_a_bad_field_is_named(stage: str, field: str) -> None:
             imrestore.bm3d(noisy(), 10.0, profile=broken)
 
 
+@pytest.mark.parametrize("stage", ["wiener", "refine"])
+def test_a_bad_field_says_what_it_may_be(stage: str) -> None:
+    profile = BM3D_PROFILES["normal"]
+    for field, value, may in (
+        ("adaptive", 0, "is 0; it must be a finite number > 0, a factor of the noise's variance"),
+        ("excess", -1, "is -1; it must be a finite number >= 0, a factor of the noise's energy"),
+        ("share", -0.5, "is -0.5; it must be a number from 0 to 1"),
+        ("share", 1.25, "is 1.25; it must be a number from 0 to 1"),
+    ):
+        broken = profile._replace(**{stage: getattr(profile, stage)._replace(**{field: value})})
+        with pytest.raises(ValueError, match=rf"^profile\.{stage}\.{field} {re.escape(may)}$"):
+            imrestore.bm3d(noisy(), 10.0, profile=broken)
+    wrong = profile._replace(**{stage: profile.hard})
+    none = "None or " if stage == "refine" else ""
+    with pytest.raises(TypeError, match=rf"^profile\.{stage} is of type HardThreshold; it must be {none}a Wiener$"):
+        imrestore.bm3d(noisy(), 10.0, profile=wrong)
+
+
 def test_a_bad_profile_is_named() -> None:
     normal = BM3D_PROFILES["normal"]
     for value in ("Normal", "", "fast ", None, 3, tuple(normal), normal.hard, {}, b"fast", ["fast"], BM3DProfile):
         with pytest.raises((TypeError, ValueError), match=r"^profile "):
             imrestore.bm3d(noisy(), 10.0, profile=value)
-    for broken in ({"hard": normal.wiener}, {"wiener": normal.hard}, {"hard": None}, {"wiener": tuple(normal.wiener)}):
+    for broken in (
+        {"hard": normal.wiener},
+        {"wiener": normal.hard},
+        {"hard": None},
+        {"wiener": None},
+        {"wiener": tuple(normal.wiener)},
+        {"refine": tuple(normal.wiener)},
+        {"refine": False},
+    ):
         (name,) = broken
         with pytest.raises(TypeError, match=rf"^profile\.{name} "):
             imrestore.bm3d(noisy(), 10.0, profile=normal._replace(**broken))
@@ -149,7 +182,10 @@ def test_profiles_are_what_they_say() -> None:
     for name, profile in BM3D_PROFILES.items():
         assert same_bits(imrestore.bm3d(image, 10.0, profile=profile), results[name])
     assert same_bits(imrestore.bm3d(image, 10.0), results["normal"])
-    assert same_bits(imrestore.bm3d(image, 10.0, profile=BM3DProfile(HardThreshold(), Wiener())), results["normal"])
+    normal = BM3D_PROFILES["normal"]
+    own = BM3DProfile(HardThreshold(), *(Wiener(**stage._asdict()) for stage in normal[1:]))  # type: ignore[union-attr]
+    assert same_bits(imrestore.bm3d(image, 10.0, profile=own), results["normal"])
+    assert BM3DProfile() == (HardThreshold(), Wiener(), None)
     assert len({result.tobytes() for result in results.values()}) == 4
     with pytest.raises(TypeError):
         BM3D_PROFILES["mine"] = BM3DProfile()  # type: ignore[index]
@@ -157,17 +193,66 @@ def test_profiles_are_what_they_say() -> None:
 
 def test_every_field_counts() -> None:
     image = noisy()
-    profile = BM3D_PROFILES["fast"]
+    profile = THREE
     expected = imrestore.bm3d(image, 10.0, profile=profile)
     others = {"step": (4, np.int64(4)), "group": (8,), "window": (9,), "match": (0.01,), "beta": (0, 1)}
+    wiener = {"noise": (1, 0.3), "adaptive": (1, 0.3), "excess": (0, 1.5), "share": (0.3, 0.7)}
     for stage, own in (
-        ("hard", {"threshold": (2, 2.5), "transform": ("dct",)}),
-        ("wiener", {"noise": (1, 0.3), "transform": ("bior1.5",)}),
+        ("hard", others | {"threshold": (2, 2.5), "transform": ("dct",)}),
+        ("wiener", others | wiener | {"share": (0, 1), "transform": ("bior1.5",)}),
+        ("refine", wiener | {"beta": (0, 1), "match": (0.01,)}),
     ):
-        for field, values in (others | own).items():
+        for field, values in own.items():
             for value in values:
                 changed = profile._replace(**{stage: getattr(profile, stage)._replace(**{field: value})})
                 assert not same_bits(imrestore.bm3d(image, 10.0, profile=changed), expected), (stage, field)
+
+
+def test_share_0_has_no_adaptive_estimate() -> None:
+    """Neither of its fields counts then, in no kind of noise; in noise that is correlated the share itself does not."""
+    image = noisy()
+    classic, others = FAST, FAST._replace(wiener=FAST.wiener._replace(adaptive=3.0, excess=0.0))
+    for noise in ({"sigma": 10.0}, {"sigma": np.full(SHAPE, 10.0)}, {"kernel": [[10.0, 3.0]]}):
+        assert same_bits(imrestore.bm3d(image, **noise, profile=others), imrestore.bm3d(image, **noise, profile=classic))
+    whole = FAST._replace(wiener=FAST.wiener._replace(share=1))
+    expected = imrestore.bm3d(image, kernel=[[10.0, 3.0]], profile=classic)
+    assert same_bits(imrestore.bm3d(image, kernel=[[10.0, 3.0]], profile=whole), expected)
+    assert not same_bits(imrestore.bm3d(image, 10.0, profile=whole), imrestore.bm3d(image, 10.0, profile=classic))
+
+
+def test_correlated_noise_has_two_stages() -> None:
+    """The first and the last, whatever is between them."""
+    image, kernel = noisy(), [[10.0, 3.0]]
+    last = BM3DProfile(THREE.hard, THREE.refine._replace(share=0.0))  # type: ignore[union-attr]
+    expected, basic = imrestore.bm3d(image, kernel=kernel, profile=last, return_basic=True)
+    for between in (THREE, THREE._replace(wiener=THREE.wiener._replace(noise=5.0))):
+        result, first = imrestore.bm3d(image, kernel=kernel, profile=between, return_basic=True)
+        assert same_bits(result, expected)
+        assert same_bits(first, basic)
+
+
+def test_without_a_third_stage() -> None:
+    image = noisy()
+    for profile in (THREE, BM3D_PROFILES["normal"]):
+        two, three = (imrestore.bm3d(image, 10.0, profile=p) for p in (profile._replace(refine=None), profile))
+        assert abs(two - three).max() > 0.1
+        assert abs(two - three).mean() < 2
+        for stages, expected in ((1, imrestore.bm3d(image, 10.0, profile=profile, stages=1)), (2, three)):
+            result, basic = imrestore.bm3d(image, 10.0, profile=profile, stages=stages, return_basic=True)
+            assert same_bits(result, expected)
+            assert same_bits(basic, imrestore.bm3d(image, 10.0, profile=profile, stages=1))
+
+
+def test_what_no_group_differs_in_is_no_number_by_zero() -> None:
+    """Constant images have neither a basis nor noise to bring back, and factors next to 0 none that float32 holds."""
+    flat, image = np.full(SHAPE, 7.0), noisy()
+    for share, transform in ((1, "dct"), (1, "bior1.5"), (0.5, "dct")):
+        own = {"share": share, "transform": transform}
+        for factors in ({"excess": 0}, {"adaptive": 1e-60}, {"excess": 1e60}, {"adaptive": 1e60, "excess": 0}):
+            profile = THREE._replace(wiener=THREE.wiener._replace(**own, **factors), refine=None)
+            for sigma in (10.0, np.full(SHAPE, 10.0)):
+                np.testing.assert_allclose(imrestore.bm3d(flat, sigma, profile=profile), flat, rtol=1e-5)
+                assert np.isfinite(imrestore.bm3d(image, sigma, profile=profile)).all()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -191,7 +276,7 @@ class Enough(Exception):
     pass
 
 
-@pytest.mark.parametrize("keywords", [{}, {"stages": 1}, {"axes": (1, 2)}, {"sigma": 0}, {"kernel": [[1, 1]]}])
+@pytest.mark.parametrize("keywords", [{}, {"stages": 1}, {"profile": THREE}, {"axes": (1, 2)}, {"sigma": 0}, {"kernel": [[1, 1]]}])
 def test_progress_increases_and_ends_at_1(keywords: dict[str, Any]) -> None:
     image = noisy((90, 3, 40)).transpose(1, 0, 2) if "axes" in keywords else noisy((90, 40))
     heard: list[tuple[float, int]] = []
@@ -201,6 +286,9 @@ def test_progress_increases_and_ends_at_1(keywords: dict[str, Any]) -> None:
     assert parts == sorted(set(parts))
     assert parts[0] > 0
     assert parts[-1] == 1
+    stages = 1 if "stages" in keywords or "sigma" in keywords else 3 if "profile" in keywords else 2
+    if "sigma" not in keywords and "axes" not in keywords:
+        assert all(sum(i < stages * done <= i + 1 for done in parts) == len(parts) / stages for i in range(stages))
     assert {thread for _, thread in heard} == {threading.get_ident()}
     assert same_bits(result, fast(image, **given))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from imrestore_kernels.bm3d_driver import grid_of, reach_of
+from imrestore_kernels.bm3d_profiles import used_stages
 
 import imrestore
 from imrestore import _blocks
@@ -19,6 +20,7 @@ SMALL = BM3DProfile(
     HardThreshold(transform="dct", step=1, group=8, window=5), Wiener(transform="bior1.5", step=1, group=8, window=3)
 )
 STEPS = SMALL._replace(wiener=SMALL.wiener._replace(step=2, window=5))
+THREE = SMALL._replace(refine=SMALL.wiener._replace(transform="dct", step=2, window=5, share=0.5))
 SHAPE = (193, 262)
 RNG = np.random.default_rng(11)
 IMAGE = RNG.normal(100, 25, SHAPE) + 20 * (np.indices(SHAPE)[0] > 50)
@@ -70,24 +72,33 @@ def test_chunkings_are_bit_equal_to_the_whole(name: str, blocks: list[tuple[int,
     assert len(blocks) == counts[0] * counts[1]
 
 
-@pytest.mark.parametrize("profile", [STEPS, SMALL._replace(hard=SMALL.hard._replace(window=1))], ids=["steps", "windows"])
+OTHERS = {"steps": STEPS, "windows": SMALL._replace(hard=SMALL.hard._replace(window=1)), "three": THREE}
+
+
+@pytest.mark.parametrize("profile", OTHERS.values(), ids=OTHERS)
 def test_other_grids(profile: BM3DProfile, blocks: list[tuple[int, ...]]) -> None:
-    """Both stages' orders have to repeat: with steps of 1 and 2 that is every 128 columns."""
+    """All stages' orders have to repeat: with steps of 1 and 2 that is every 128 columns."""
     image = np.tile(IMAGE, (1, 2))
     same(restored(da.from_array(image, chunks=(65, 131)), profile=profile), restored(image, profile=profile))
     assert len(blocks) >= 4
 
 
+def tall(profile: BM3DProfile) -> np.ndarray:
+    """An image of more than one block: a block is longer than what it needs of its neighbours, both in steps of the grid."""
+    rows, _ = grid_of(used_stages(profile, 2, correlated=False))
+    return np.random.default_rng(1).normal(100, 50, (3 * rows + 16, 24))
+
+
 @pytest.mark.parametrize("name", ["fast", "normal"])
 def test_profiles_by_name(name: str, blocks: list[tuple[int, ...]]) -> None:
-    image = np.random.default_rng(1).normal(100, 50, (600, 24))
+    image = tall(BM3D_PROFILES[name])
     same(restored(da.from_array(image, chunks=(90, 24)), profile=name), restored(image, profile=name))
     assert len(blocks) > 1
 
 
 def test_the_profile_is_not_chosen_block_by_block(blocks: list[tuple[int, ...]]) -> None:
     """Much noise in one place makes another profile better there, which a block must not see for itself."""
-    image = np.random.default_rng(1).normal(0, 1, (600, 24))
+    image = tall(BM3D_PROFILES["normal"]) / 50 - 2
     named, plain = (restored(image, 1.0, profile=p) for p in ("normal", BM3D_PROFILES["normal"]))
     assert not np.array_equal(named, plain)
     same(restored(da.from_array(image, chunks=(120, 24)), 1.0, profile="normal"), plain)
@@ -171,11 +182,13 @@ def test_threads_of_dask(blocks: list[tuple[int, ...]]) -> None:
     assert len(blocks) == 4
 
 
-@pytest.mark.parametrize("windows", [(5, 3), (9, 9), (1, 1)])
+@pytest.mark.parametrize("windows", [(5, 3), (9, 9), (1, 1), (3, 5, 3)])
 @pytest.mark.parametrize("stages", [1, 2])
-def test_a_row_changes_none_beyond_the_reach(windows: tuple[int, int], stages: int) -> None:
+def test_a_row_changes_none_beyond_the_reach(windows: tuple[int, ...], stages: int) -> None:
     """In each stage as far as two shifts and the rest of a patch: a patch, its reference, another patch of that group."""
-    profile = BM3DProfile(*(s._replace(window=n, match=1e6) for s, n in zip((SMALL.hard, SMALL.wiener), windows, strict=True)))
+    parameters = (SMALL.hard, SMALL.wiener, SMALL.wiener)
+    profile = BM3DProfile(*(s._replace(window=n, match=1e6) for s, n in zip(parameters, windows, strict=False)))
+    used = used_stages(profile, stages, correlated=False)
     furthest = 0
     for turn in range(6):
         rng = np.random.default_rng(turn)
@@ -185,12 +198,19 @@ def test_a_row_changes_none_beyond_the_reach(windows: tuple[int, int], stages: i
         both = (restored(i, profile=profile, stages=stages) for i in (image, changed))
         rows = np.flatnonzero((next(both) != next(both)).any(1))
         furthest = max(furthest, abs(rows - 50).max())
-    assert furthest == sum(7 + 2 * (n // 2) for n in windows[:stages]) == reach_of(profile[:stages], False)
+    assert furthest == sum(7 + 2 * (n // 2) for n in windows[: 1 if stages == 1 else 3]) == reach_of(used, False)
 
 
 def test_grids() -> None:
-    assert grid_of(SMALL) == (32, 64)
-    assert grid_of(STEPS) == (32, 128)
+    """Of steps 1 to 6 and windows of 3 to 39 pixels: whole strips twice over, and tiles of 64 references."""
+    for profile, expected in (
+        (SMALL, (32, 64)),
+        (STEPS, (32, 128)),
+        (THREE, (32, 128)),
+        (THREE._replace(wiener=SMALL.wiener._replace(step=3)), (96, 384)),
+        (BM3DProfile(HardThreshold(step=4, window=39), Wiener(step=6, window=39), Wiener(step=4, window=39)), (384, 768)),
+    ):
+        assert grid_of(used_stages(profile, 2, correlated=False)) == expected
 
 
 # What is refused, at once

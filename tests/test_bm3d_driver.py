@@ -10,7 +10,7 @@ import pytest
 from imrestore_kernels import bm3d_deblur, bm3d_driver
 from imrestore_kernels.bm3d_driver import Backend, Request
 from imrestore_kernels.bm3d_noise import Noise, autocorrelation_of_kernel
-from imrestore_kernels.bm3d_profiles import PROFILES, Stage
+from imrestore_kernels.bm3d_profiles import PROFILES, HardThreshold, Profile, Stage, Wiener, used_stages
 from imrestore_kernels.cpu import bm3d as cpu
 from imrestore_kernels.cpu.gaussian import gaussian
 from imrestore_kernels.cuda import _launch
@@ -38,10 +38,54 @@ def requests(shape: tuple[int, ...]) -> dict[str, Request]:
     return {
         "plain": Request(sigmas, None, None, FAST, 2),
         "one stage": Request(sigmas, None, None, FAST, 1),
+        "three stages": Request(sigmas, None, None, FAST._replace(refine=FAST.wiener._replace(step=5, window=9)), 2),
         "map": Request(sigmas, levels, None, FAST, 2),
         "kernel": Request(sigmas, None, correlation(), FAST, 2),
         "guide": Request(sigmas, None, None, FAST, 2, None, noisy(shape[1:])[None]),
     }
+
+
+def test_the_stages_that_are_run() -> None:
+    hard, middle, last = HardThreshold(step=2), Wiener(step=3, share=0.5), Wiener(step=5)
+    three, two = Profile(hard, middle, last), Profile(hard, middle)
+    assert used_stages(three, 2, False) == (hard, middle, last)
+    assert used_stages(two, 2, False) == (hard, middle)
+    for profile in (three, two):
+        assert used_stages(profile, 1, False) == used_stages(profile, 1, True) == (hard,)
+    assert used_stages(three, 2, True) == (hard, last._replace(share=0.0))
+    assert used_stages(two, 2, True) == (hard, middle._replace(share=0.0))
+    # A guide takes the first's place.
+    assert used_stages(three, 2, False, True) == (middle, last)
+    assert used_stages(three, 2, True, True) == (last._replace(share=0.0),)
+    assert used_stages(two, 2, True, True) == (middle._replace(share=0.0),)
+    for given, correlated in ((three, None), (two, correlation())):
+        request = Request((10.0,), None, correlated, given, 2)
+        assert request.used == used_stages(given, 2, correlated is not None)
+        guided = request._replace(guide=noisy())
+        assert guided.used == used_stages(given, 2, correlated is not None, guided=True)
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_every_stage_is_guided_by_the_one_before(guided: bool) -> None:
+    """The first result alone is handed out beside the last."""
+    image = noisy((30, 37, 1), "float32")[None]
+    profile = FAST._replace(wiener=FAST.wiener._replace(share=1.0), refine=FAST.wiener._replace(step=5, share=0.5))
+    request = Request((10.0,), None, None, profile, 2, None, noisy((30, 37, 1), sigma=3.0)[None] if guided else None)
+    guide, results, seen = request.guide, [], []
+    for stage in request.used:
+        only = Request((10.0,), None, None, Profile(FAST.hard, stage), 2, None, guide)
+        if isinstance(stage, HardThreshold):
+            only = only._replace(profile=Profile(stage), stages=1)
+        results.append(np.empty_like(image))
+        cpu.bm3d(image, results[-1], only, None)
+        guide = results[-1]
+    result, basic, heard = np.empty_like(image), np.empty_like(image), seen.append
+    cpu.bm3d(image, result, request._replace(progress=heard), basic)
+    assert same_bits(result, results[-1])
+    assert same_bits(basic, results[0])
+    assert len(results) == 3 - guided
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 1
 
 
 def on_stand_in(xp: Any) -> Backend:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from imrestore_kernels import bm3d_driver
+from imrestore_kernels.bm3d_profiles import used_stages
 
 import imrestore
-from imrestore.denoise import BM3D_PROFILES
+from imrestore.denoise import BM3D_PROFILES, BM3DProfile
 from tests import oracles
 from tests.backends import same_bits
 from tests.bm3d_pictures import SHAPE, fast, noisy, whole_numbers
@@ -138,7 +139,7 @@ def test_deep_in_a_hole_nothing_is_known(dtype: str) -> None:
     unknown = result == 0 if dtype == "uint8" else np.isnan(result)
     beyond = np.zeros(image.shape, bool)
     beyond[:, : 110 - 44] = True  # of 4 samples and 40 more
-    for stage in BM3D_PROFILES["fast"]:
+    for stage in used_stages(BM3D_PROFILES["fast"], 2, correlated=False):
         beyond = spoilt_patches(beyond, stage.step)
     np.testing.assert_array_equal(unknown, beyond)
     nothing = fast(image, 10.0, where=np.zeros(image.shape, bool))
@@ -158,18 +159,21 @@ def spoilt_patches(spoilt: np.ndarray, step: int) -> np.ndarray:
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 @pytest.mark.parametrize("name", ["fast", "normal"])
 def test_what_is_not_finite_spoils_its_surroundings(value: float, name: str) -> None:
-    """The patches that hold it in the first stage, and in the second those that hold what these spoilt."""
-    image, profile = noisy((50, 57)), BM3D_PROFILES[name]
+    """The patches that hold it in the first stage, and in the others those that hold what these spoilt."""
+    image, stages = noisy((50, 57)), used_stages(BM3D_PROFILES[name], 2, correlated=False)
+    assert len(stages) == (3 if name == "normal" else 2)
     for at in ((23, 28), (20, 33), (49, 0)):
         spoilt = image.copy()
         spoilt[at] = value
-        basic = spoilt_patches(~np.isfinite(spoilt), profile.hard.step)
+        expected = [~np.isfinite(spoilt)]
+        for stage in stages:
+            expected.append(spoilt_patches(expected[-1], stage.step))
         result, first = imrestore.bm3d(spoilt, 10.0, profile=name, return_basic=True)
-        np.testing.assert_array_equal(np.isnan(first), basic)
-        np.testing.assert_array_equal(np.isnan(result), spoilt_patches(basic, profile.wiener.step))
+        np.testing.assert_array_equal(np.isnan(first), expected[1])
+        np.testing.assert_array_equal(np.isnan(result), expected[-1])
         assert np.isfinite(result[~np.isnan(result)]).all()
         rows, columns = np.nonzero(np.isnan(result))
-        assert max(abs(rows - at[0]).max(), abs(columns - at[1]).max()) <= 14
+        assert max(abs(rows - at[0]).max(), abs(columns - at[1]).max()) <= 7 * len(stages)
 
 
 def test_nan_in_one_colour_spoils_all_and_raise_raises() -> None:
@@ -192,6 +196,7 @@ BANDED: dict[str, dict[str, Any]] = {
     "both stages": {},
     "one stage": {"stages": 1},
     "other steps": {"profile": SMALL},
+    "three stages": {"profile": SMALL._replace(refine=SMALL.wiener._replace(step=1, window=9, share=1.0))},
     "colours": {"shape": (3, 400, 26), "channel_axis": 0},
     "five channels": {"shape": (400, 26, 5), "channel_axis": -1},
     "where": {"where": True},
@@ -265,14 +270,17 @@ def test_calls_of_many_threads_at_once() -> None:
     assert sorted(finished) == [0, 1, 2, 3]
 
 
-def test_any_number_of_threads_gives_the_same_bits() -> None:
+def test_any_number_of_threads_and_layout_gives_the_same_bits() -> None:
     image = np.random.default_rng(4).normal(100, 20, (130, 140))
+    wide = np.zeros((260, 420))[::-2, 1::3]
+    wide[...] = image
+    layouts = (image, np.asfortranarray(image), wide, image[:, ::-1].copy()[:, ::-1])
     for keywords in ({}, {"sigma": np.linspace(5, 20, 140) * np.ones((130, 1))}, {"kernel": [[1, 1]]}):
         results = []
-        for threads in (1, 2, 3, 7):
+        for threads, given in zip((1, 2, 4, 7), layouts, strict=True):
             with imrestore.threads(threads):
-                results.append(imrestore.bm3d(image, **{"sigma": 10.0} | keywords))
-        assert all(same_bits(result, results[0]) for result in results)
+                results.append(imrestore.bm3d(given, **{"sigma": 10.0, "profile": BM3D_PROFILES["normal"]} | keywords))
+        assert all(same_bits(np.ascontiguousarray(result), results[0]) for result in results)
 
 
 # Quality
@@ -287,7 +295,11 @@ def test_the_camera_man_at_sigma_25() -> None:
     data = pytest.importorskip("skimage.data")
     clean = data.camera().astype(np.float32)
     image = clean + np.random.default_rng(0).normal(0, 25, clean.shape).astype(np.float32)
-    assert psnr(imrestore.bm3d(image, 25.0), clean) >= 29.9
+    normal = BM3D_PROFILES["normal"]
+    classic = BM3DProfile(normal.hard, normal.wiener._replace(share=0.0))
+    best, plain = (psnr(imrestore.bm3d(image, 25.0, profile=profile), clean) for profile in (normal, classic))
+    assert plain >= 29.8
+    assert best >= plain + 0.1
     quick = fast(image, 25.0)
     assert psnr(quick, clean) >= 29.4
     assert psnr(fast(image, 25.0, stages=1), clean) > psnr(image, clean) + 8
@@ -316,12 +328,11 @@ def test_coloured_noise_wants_its_kernel(kernel: np.ndarray) -> None:
     assert psnr(fast(image, kernel=kernel), clean) > psnr(fast(image, 25.0), clean) + 2
 
 
-
 def test_noise_counts_for_more_in_differences_of_colours() -> None:
     """Here they show nothing but noise; a picture in one channel has none."""
     image, clean = (noisy((*SHAPE, 3), sigma=sigma) for sigma in (10.0, 0.0))
     normal = BM3D_PROFILES["normal"]
-    plain = normal._replace(hard=normal.hard._replace(colour=1.0), wiener=normal.wiener._replace(colour=1.0))
+    plain = normal._make(stage._replace(colour=1.0) for stage in used_stages(normal, 2, correlated=False))
     errors = [float(((imrestore.bm3d(image, 10.0, profile=p, channel_axis=2) - clean) ** 2).mean()) for p in (normal, plain)]
     assert errors[0] < 0.98 * errors[1]
     one = image[..., 0]

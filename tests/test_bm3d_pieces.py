@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from imrestore_kernels.cpu import warmup_jobs
+from imrestore_kernels.cpu import _group_adaptive, warmup_jobs
 from imrestore_kernels.cpu._block_groups import stage_kernel
 from imrestore_kernels.cpu._group_filter import DECLARATIONS as DECLARATIONS_OF_GROUPS
 from imrestore_kernels.cpu._group_variances import variances
@@ -17,7 +17,7 @@ from imrestore_kernels.cpu._haar import haar, sizes, unhaar
 from imrestore_kernels.cpu._jit import machine_code
 from imrestore_kernels.cpu._patch_steps import Numbers, analyse, row_norms, synthesise
 from imrestore_kernels.cpu._sorted_lists import DECLARATIONS, LANES, MOST, merge
-from imrestore_kernels.cpu._vector_text import VectorText
+from imrestore_kernels.cpu._vector_text import Number, VectorText
 from imrestore_kernels.patch_transforms import matrix_of
 
 import imrestore
@@ -38,11 +38,11 @@ def aligned(values: np.ndarray) -> np.ndarray:
 
 
 def compiled(name: str, text: VectorText, declarations: str, pointers: int) -> Callable[..., None]:
-    """A function of the text, of pointers only. The cache tells texts apart by their names."""
+    """A function of the text, of pointers and whole numbers. The cache tells texts apart by their names."""
     whole = "\n".join((text.whole(), declarations))
     (address,) = machine_code(f"test_{name}_{zlib.crc32(whole.encode())}", lambda: whole, name)
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * pointers)(address)
-    return lambda *arrays: function(*(array.ctypes.data for array in arrays))
+    return lambda *given: function(*(one if isinstance(one, int) else one.ctypes.data for one in given))
 
 
 # Lists
@@ -196,12 +196,192 @@ def test_variances_of_a_group(count: int, local: bool) -> None:
         np.testing.assert_allclose(out.reshape(count, -1), expected, rtol=1e-5, atol=rounding)
 
 
+# Loops that hand vectors from turn to turn
+
+
+def test_a_loop_hands_on_what_its_turns_gave() -> None:
+    """The numbers of Fibonacci, two by two; around it a loop that adds up where it ended. Names change all at once."""
+    text = VectorText(np.dtype(np.float32), LANES)
+    text.function("fold", ("ptr %values", "ptr %ends", "i64 %first", "i64 %stop"))
+    pair = [text.load("%values", text.bytes * n) for n in range(2)]
+    with text.folded(0, Number(text, "%stop"), [text.constant(1.0)]) as (outer, total, following):
+        with text.folded(Number(text, "%first"), outer, pair) as (inner, before, after):
+            text.store(before[0], "%ends", str(inner * text.bytes))
+            after += [before[1], text.op("fadd", *before)]
+        following.append(text.op("fadd", total[0], before[0]))
+    text.store(total[0], "%values", 2 * text.bytes)
+    text.add("  ret void\n}")
+    fold = compiled("fold", text, "", 4)
+    fibonacci = np.array([1, 2, 3, 5, 8, 13, 21, 34])
+    for first, stop in ((0, 8), (0, 1), (0, 0), (3, 8), (7, 3)):
+        values = aligned(np.repeat(np.float32([1, 2, 0]), LANES) * np.tile(np.arange(1, LANES + 1, dtype=np.float32), 3))
+        ends = aligned(np.zeros(8 * LANES, np.float32))
+        fold(values, ends, first, stop)
+        lanes = np.arange(1, LANES + 1)
+        turns = [max(outer - first, 0) for outer in range(stop)]
+        np.testing.assert_array_equal(values[2 * LANES :], 1 + lanes * sum(fibonacci[turn] for turn in turns))
+        expected = np.zeros((8, LANES))
+        inner = np.arange(first, max(first, stop - 1))
+        expected[inner] = fibonacci[: len(inner), None] * lanes
+        np.testing.assert_array_equal(ends.reshape(8, LANES), expected)
+
+
+# The estimate whose basis is the group itself
+
+COUNTS = (1, 2, 4, 8, 16, 32)
+PIXELS = SIDE * SIDE
+#: Of a row of U.
+COLUMNS = 32
+
+
+@cache
+def adaptive_of(name: str, count: int, pointers: int) -> Callable[..., None]:
+    text = VectorText(np.dtype(np.float32), LANES)
+    _group_adaptive.functions(text)
+    for part in (_group_adaptive.adapt, _group_adaptive.bring_back, _group_adaptive.gather, _group_adaptive.scatter):
+        part(text, count)
+    return compiled(f"{name}_{count}", text, DECLARATIONS_OF_GROUPS, pointers)
+
+
+def rows(count: int, scale: float = 1.0) -> np.ndarray:
+    """Of a group behind `haar`, whose rows of n patches are the root of n longer; behind them others of no meaning."""
+    beyond = np.full((SIDE, PIXELS), 1e30)
+    own = RNG.normal(0, scale, (count, PIXELS)) * lengths(count)[:, None]
+    return aligned(np.concatenate([own, beyond]).ravel().astype(np.float32))
+
+
+def lengths(count: int) -> np.ndarray:
+    return np.sqrt(np.array(sizes(count), np.float64))
+
+
+def of_group(given: np.ndarray, count: int) -> np.ndarray:
+    return given[: count * PIXELS].reshape(count, PIXELS).astype(np.float64)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_products_of_rows(count: int) -> None:
+    """The upper half, with K times what one patch has on the diagonal, in every row's own scale."""
+    guides, factor = rows(count), aligned(np.full(COLUMNS * COLUMNS, np.nan, np.float32))
+    e = of_group(guides, count)
+    adaptive_of("gram", count, 3)(guides, factor, np.float32([3.5]))
+    expected = e @ e.T + np.diag(3.5 * count * lengths(count) ** 2)
+    upper = np.triu_indices(count)
+    np.testing.assert_allclose(factor.reshape(COLUMNS, COLUMNS)[upper], expected[upper], rtol=1e-5, atol=1e-4 * count)
+    np.testing.assert_array_equal(of_group(guides, count), e)
+
+
+def eliminated(e: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """W, U and the sums of W's squares; below U's diagonal there is nothing that counts."""
+    count = len(e)
+    guides = aligned(np.append(e, np.zeros((SIDE, PIXELS)), 0).ravel().astype(np.float32))
+    squares = aligned(np.zeros(SIDE, np.float32))
+    factor = np.full((COLUMNS, COLUMNS), np.nan, np.float32)
+    factor[:count, :count] = np.where(np.tri(count, k=-1), np.nan, matrix)
+    factor = aligned(factor.ravel())
+    adaptive_of("eliminate", count, 3)(guides, factor, squares)
+    return of_group(guides, count), factor.reshape(COLUMNS, COLUMNS)[:count, :count], squares
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_elimination(count: int) -> None:
+    e = of_group(rows(count), count)
+    matrix = e @ e.T + np.diag(5.0 * lengths(count) ** 2)
+    w, u, squares = eliminated(e, matrix)
+    factor = np.linalg.cholesky(matrix)
+    np.testing.assert_allclose(np.triu(u), factor.T, atol=1e-5 * np.sqrt(matrix.max()))
+    np.testing.assert_allclose(w, np.linalg.solve(factor, e), atol=1e-5)
+    np.testing.assert_allclose(squares, (w**2).reshape(count * SIDE, SIDE).sum(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", COUNTS[1:])
+def test_elimination_of_what_is_singular(count: int) -> None:
+    """A row that is another twice over has no pivot of its own left, and rows of zeros none at all: neither becomes a direction."""
+    e = of_group(rows(count), count)
+    e[-1] = 2 * e[0]
+    w, _, _ = eliminated(e, e @ e.T)
+    np.testing.assert_allclose(w[-1], 0, atol=1e-2)
+    directions = np.linalg.svd(e)[2][: count - 1]
+    np.testing.assert_allclose(w.T @ w, directions.T @ directions, atol=1e-3)
+    nothing, _, squares = eliminated(np.zeros_like(e), np.zeros((count, count)))
+    np.testing.assert_array_equal(nothing, 0)
+    np.testing.assert_array_equal(squares, 0)
+    e[0, 3] = np.nan
+    assert np.isnan(eliminated(e, e @ e.T)[0][:, 3]).all()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_projection(count: int) -> None:
+    basis, noisy, rest = rows(count, 0.1), rows(count), rows(count)
+    products, squares = aligned(np.zeros(2 * 4 * SIDE * SIDE, np.float32)), aligned(np.full(16, 7, np.float32))
+    w, c = of_group(basis, count), of_group(noisy, count)
+    adaptive_of("project", count, 5)(basis, noisy, rest, products, squares)
+    expected = c @ w.T @ w
+    slack = 1e-6 * count * abs(expected).max()
+    np.testing.assert_allclose(of_group(noisy, count), expected, atol=slack)
+    np.testing.assert_allclose(of_group(rest, count), c - expected, atol=2 * slack)
+    np.testing.assert_array_equal(of_group(basis, count), w)
+    left = of_group(rest, count) / lengths(count)[:, None]
+    np.testing.assert_allclose(squares[SIDE:], (left**2).reshape(count * SIDE, SIDE).sum(0), rtol=1e-5)
+    np.testing.assert_array_equal(squares[:SIDE], 7)  # those of the basis
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_what_is_left_out_comes_back_in_part(count: int) -> None:
+    noisy, rest = rows(count), rows(count)
+    c, apart, beyond = of_group(noisy, count), of_group(rest, count), noisy[count * PIXELS :].copy()
+    adaptive_of("bring_back", count, 3)(noisy, rest, aligned(np.full(LANES, 0.25, np.float32)))
+    np.testing.assert_allclose(of_group(noisy, count), c + apart / 4, atol=1e-5)
+    np.testing.assert_array_equal(noisy[count * PIXELS :], beyond)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_the_whole_estimate_is_the_oracles(count: int) -> None:
+    """Without what comes back: an excess that nothing reaches. The mean is one coefficient of it here."""
+    guides, noisy, rest = rows(count, 30.0), rows(count, 40.0), rows(count)
+    e, c = (of_group(one, count) / lengths(count)[:, None] for one in (guides, noisy))
+    ridge = 500.0
+    adaptive_of("adapt", count, 5)(guides, noisy, rest, aligned(np.zeros(_group_adaptive.MEMORY, np.uint8)), np.float32([ridge]))
+    covariance = e.T @ e
+    a = covariance @ np.linalg.inv(covariance + ridge * count * np.eye(PIXELS))
+    expected = lengths(count)[:, None] * (c @ a)
+    np.testing.assert_allclose(of_group(noisy, count), expected, atol=2e-3)
+    np.testing.assert_allclose((of_group(guides, count) ** 2).sum(), np.trace(a), rtol=1e-4)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_patches_are_gathered_and_put_back(count: int) -> None:
+    """Into rows behind `haar` without the mean of all, and the way back with it, weighted, to sums."""
+    pitch, places = 48, RNG.permutation(30 * 40)[:count]
+    image = RNG.integers(0, 61, (40, pitch)).astype(np.float32)
+    firsts = [divmod(int(place), 40) for place in places]
+    offsets = np.array([4 * (y * pitch + x) for y, x in firsts], np.int64)
+    given, mean = rows(count), aligned(np.zeros(LANES, np.float32))
+    adaptive_of("gather", count, 5)(image, offsets, given, mean, 4 * pitch)
+    patches = np.array([image[y : y + SIDE, x : x + SIDE] for y, x in firsts], np.float64)
+    np.testing.assert_allclose(mean, patches.sum(0).mean(), rtol=1e-6)
+    expected = bm3d.haar_matrix(count) @ patches.reshape(count, PIXELS)
+    expected[0] -= mean[0] / count**0.5
+    energy = np.linalg.norm(of_group(given, count) / lengths(count)[:, None])
+    np.testing.assert_allclose(energy, np.linalg.norm(expected), rtol=1e-5)
+    assert abs(of_group(given, count)[0].mean()) < 1e-3
+    weights = aligned(RNG.uniform(0.5, 2, PIXELS).astype(np.float32))
+    num, den = np.full_like(image, 5), np.full_like(image, 6)
+    above, below = num.astype(np.float64), den.astype(np.float64)
+    adaptive_of("scatter", count, 7)(given, offsets, mean, weights, num, den, 4 * pitch)
+    for (y, x), patch in zip(firsts, patches, strict=True):
+        above[y : y + SIDE, x : x + SIDE] += weights.reshape(SIDE, SIDE) * patch
+        below[y : y + SIDE, x : x + SIDE] += weights.reshape(SIDE, SIDE)
+    np.testing.assert_allclose(num, above, rtol=1e-5)
+    np.testing.assert_allclose(den, below, rtol=1e-6)
+
+
 # Compiled ahead
 
 
 def test_warmup_compiles_every_profile() -> None:
     jobs = {name: build for name, build in warmup_jobs() if name.startswith("bm3d")}
-    assert len(jobs) == 2 * (len(BM3D_PROFILES) + 2)
+    white = sum(2 + (profile.refine is not None) for profile in BM3D_PROFILES.values())
+    assert len(jobs) == white + 3 + 2  # of the default those of local noise, and two for correlated noise
     for build in jobs.values():
         build()
     image = RNG.normal(100, 50, (20, 21))

@@ -112,7 +112,7 @@ def test_groups_end_at_the_window_and_at_a_power_of_two() -> None:
     assert len(members[8, 8]) == 16  # of 25
     assert len(members[12, 12]) == 8  # of 9 in the last corner
     assert all(max(abs(y - 8), abs(x - 8)) <= 2 for y, x in members[8, 8])
-    assert bm3d.groups(HardThreshold(window=1), np.zeros((20, 20)), 1.0)[3, 3] == [(3, 3)]
+    assert bm3d.groups(HardThreshold(step=3, window=1), np.zeros((20, 20)), 1.0)[3, 3] == [(3, 3)]
 
 
 def test_groups_of_loops_over_pixels() -> None:
@@ -316,9 +316,10 @@ def test_correlation_is_looked_up_by_plane_and_shift() -> None:
 
 @pytest.mark.parametrize("guided", [False, True])
 def test_white_noise_said_in_four_ways(guided: bool) -> None:
-    """Equal local variances and an r of 1 for equal patches change nothing; twice the variance by `local` does."""
+    """Equal local variances and an r of 1 for equal patches change nothing; twice the variance by `local` does. Noise that is said
+    to be correlated has no adaptive estimate."""
     image = whole_numbers((1, 19, 22))
-    parameters: Stage = NORMAL.wiener if guided else NORMAL.hard
+    parameters: Stage = NORMAL.wiener._replace(share=0.0) if guided else NORMAL.hard
     guide = whole_numbers((1, 19, 22), most=50) if guided else None
     local = np.full((1, 12, 15), np.float32(VARIANCE), np.float32)
     r = np.zeros((1, 77, 77, SIDE, SIDE), np.float32)
@@ -327,13 +328,17 @@ def test_white_noise_said_in_four_ways(guided: bool) -> None:
     for noise in (Noise((1.0,), local), Noise((VARIANCE,), None, r), Noise((1.0,), local, r)):
         np.testing.assert_allclose(bm3d.stage(parameters, image, guide, noise), expected, rtol=1e-12)
     assert np.max(np.abs(bm3d.stage(parameters, image, guide, Noise((VARIANCE,), local * 2)) - expected)) > 0.1
+    if guided:
+        for share in (0.5, 1.0):
+            both = (bm3d.stage(NORMAL.wiener._replace(share=share), image, guide, n) for n in (WHITE, Noise((1.0,), local)))
+            np.testing.assert_allclose(next(both), next(both), rtol=1e-12)
 
 
 @pytest.mark.parametrize("guided", [False, True])
 def test_nan_spoils_the_reference_patches_that_hold_it(guided: bool) -> None:
     image = whole_numbers((2, 21, 23), most=20)
     image[0, 10, 9] = np.nan
-    parameters: Stage = NORMAL.wiener if guided else NORMAL.hard
+    parameters: Stage = NORMAL.wiener._replace(step=3) if guided else NORMAL.hard._replace(step=3)
     result = bm3d.stage(parameters, image, image if guided else None, Noise((VARIANCE, VARIANCE)))
     expected = np.zeros((21, 23), bool)
     for y, x in itertools.product((0, 3, 6, 9, 12, 13), (0, 3, 6, 9, 12, 15)):
@@ -359,9 +364,12 @@ def test_every_stage_gains() -> None:
     y, x = np.indices((32, 32))
     clean = (60 + 2.0 * x + 1.0 * y + np.where(x + 2 * y > 48, 80, 0))[np.newaxis]
     noisy = clean + rng.normal(0, 25, clean.shape)
-    first, second = (psnr(bm3d.bm3d_planes(NORMAL, noisy, Noise((625.0,)), stages), clean) for stages in (1, 2))
+    classic = NORMAL._replace(wiener=NORMAL.wiener._replace(share=0.0), refine=None)
+    runs = ((classic, 1), (classic, 2), (NORMAL._replace(refine=None), 2), (NORMAL, 2))
+    first, second, *others = (psnr(bm3d.bm3d_planes(profile, noisy, Noise((625.0,)), stages), clean) for profile, stages in runs)
     assert first > psnr(noisy, clean) + 6
-    assert second > first + 0.3
+    assert min(second, *others) > first + 0.3
+    assert others[1] > others[0] + 0.1
 
 
 def test_correlated_noise_wants_its_correlation() -> None:

@@ -19,7 +19,9 @@ def profile(value: object) -> Profile:
     """One of PROFILES by name, or a Profile with parameters in their range."""
     if isinstance(value, Profile):
         _hard(value.hard)
-        _wiener(value.wiener)
+        _wiener("profile.wiener", value.wiener)
+        if value.refine is not None:
+            _wiener("profile.refine", value.refine)
         return value
     if not isinstance(value, str):
         names = ", ".join(map(repr, PROFILES))
@@ -34,11 +36,15 @@ def _hard(stage: object) -> None:
     not_negative("profile.hard.threshold", stage.threshold, "a finite number >= 0, in standard deviations of the noise")
 
 
-def _wiener(stage: object) -> None:
+def _wiener(name: str, stage: object) -> None:
     if not isinstance(stage, Wiener):
-        raise TypeError(f"profile.wiener is of type {type(stage).__name__}; it must be a Wiener")
-    _common("profile.wiener", stage)
-    positive("profile.wiener.noise", stage.noise, "a finite number > 0, a factor of the noise's variance")
+        raise TypeError(f"{name} is of type {type(stage).__name__}; it must be {'None or ' * (name != 'profile.wiener')}a Wiener")
+    _common(name, stage)
+    positive(f"{name}.noise", stage.noise, "a finite number > 0, a factor of the noise's variance")
+    positive(f"{name}.adaptive", stage.adaptive, "a finite number > 0, a factor of the noise's variance")
+    not_negative(f"{name}.excess", stage.excess, "a finite number >= 0, a factor of the noise's energy")
+    if not_negative(f"{name}.share", stage.share, "a number from 0 to 1") > 1:
+        raise ValueError(f"{name}.share is {shown(stage.share)}; it must be a number from 0 to 1")
 
 
 def _common(name: str, stage: HardThreshold | Wiener) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imrestore_kernels.bm3d_noise import WHITENING_RADIUS, Noise, correlation_of, whitening_of
-from imrestore_kernels.bm3d_profiles import SIDE, TILE_COLUMNS, Profile, Stage, rows_of_strip
+from imrestore_kernels.bm3d_profiles import SIDE, TILE_COLUMNS, Profile, Stage, rows_of_strip, used_stages
 from imrestore_kernels.borders import MODES
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -58,7 +58,7 @@ class Request(NamedTuple):
         (2 R + 1, 2 R + 1), of the noise by distance, 1 at its middle; None for white noise.
     profile : Profile
     stages : int
-        1 or 2.
+        1 or 2: whether the first or all.
     progress : callable or None
     guide : array or None
         (images, H, W, C), an estimate that takes the first stage's place.
@@ -74,7 +74,7 @@ class Request(NamedTuple):
 
     @property
     def used(self) -> tuple[Stage, ...]:
-        return self.profile[self.guide is not None : self.stages]
+        return used_stages(self.profile, self.stages, self.autocorrelation is not None, self.guide is not None)
 
 
 def restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any, basic: Any = None) -> None:
@@ -100,7 +100,9 @@ def _restore(backend: Backend, request: Request, src: Any, dst: Any, where: Any,
             if request.guide is not None:
                 guide = _planes(backend, colours, request.guide[i, rows], None)
             results = _stages(backend, request, planes, guide, noise, progress)
-            for target, result in zip((basic, dst)[-len(request.used) :], results, strict=True):
+            last = len(request.used) - 1
+            for number, result in enumerate(results):
+                target = dst if number == last else None if number else basic
                 if target is not None:
                     own = result[:, band.start - band.first : band.stop - band.first, : src.shape[2]]
                     write(backend.xp, target[i, band.start : band.stop], colours.back(backend.xp, own))

@@ -12,20 +12,25 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.signal
 from imrestore_kernels.bm3d_noise import Noise
-from imrestore_kernels.bm3d_profiles import SHIFT_BITS, SIDE, HardThreshold, Profile, Stage
+from imrestore_kernels.bm3d_profiles import SHIFT_BITS, SIDE, HardThreshold, Profile, Stage, Wiener
 from numpy.lib.stride_tricks import sliding_window_view
 
 Position = tuple[int, int]
 
 
 def bm3d_planes(profile: Profile, image: np.ndarray, noise: Noise | tuple[Noise, Noise], stages: int) -> np.ndarray:
-    """The first of the ``stages``, or both: (C, H, W).
+    """The first of the stages, or all: (C, H, W).
 
     A `Noise` with ``correlation`` belongs to one transform, so it takes two of them where the stages' transforms differ.
     """
     first, second = (noise, noise) if isinstance(noise, Noise) else noise
     basic = stage(profile.hard, image, None, first)
-    return basic if stages == 1 else stage(profile.wiener, image, basic, second)
+    if stages == 1:
+        return basic
+    if second.correlation is not None:
+        return stage((profile.refine or profile.wiener)._replace(share=0.0), image, basic, second)
+    result = stage(profile.wiener, image, basic, second)
+    return result if profile.refine is None else stage(profile.refine, image, result, second)
 
 
 def stage(parameters: Stage, image: np.ndarray, guide: np.ndarray | None, noise: Noise) -> np.ndarray:
@@ -45,8 +50,13 @@ def stage(parameters: Stage, image: np.ndarray, guide: np.ndarray | None, noise:
             c = forward(matrix, patches_at(image[plane], members))
             e = None if guide is None else forward(matrix, patches_at(guide[plane], members))
             g = gains(parameters, c, e, v)
-            weight = kaiser / np.sum(g**2 * v)  # gains of the first stage are 0 and 1
-            for (y, x), patch in zip(members, backward(matrix, g * c), strict=True):
+            result_of_group, left = g * c, np.sum(g**2 * v)  # gains of the first stage are 0 and 1
+            if e is not None and noise.correlation is None:
+                others, left_of_others = adaptive(parameters, c, e, float(np.mean(v)))
+                result_of_group = (1 - parameters.share) * result_of_group + parameters.share * others
+                left = (1 - parameters.share) * left + parameters.share * left_of_others
+            weight = kaiser / left
+            for (y, x), patch in zip(members, backward(matrix, result_of_group), strict=True):
                 weighted[y : y + SIDE, x : x + SIDE] += weight * patch
                 weights[y : y + SIDE, x : x + SIDE] += weight
         result[plane] = weighted / weights
@@ -61,6 +71,24 @@ def gains(parameters: Stage, c: np.ndarray, e: np.ndarray | None, v: np.ndarray)
         g = e**2 / (e**2 + parameters.noise * v)
     g[0, 0, 0] = 1
     return g
+
+
+def adaptive(parameters: Wiener, c: np.ndarray, e: np.ndarray, variance: float) -> tuple[np.ndarray, float]:
+    """Wiener's filter in the principal components of the guide's patches, from their covariances, with what exceeds noise of the
+    rest; and the noise that it leaves."""
+    size = len(c)
+    noisy, guide = (np.array(one).reshape(size, SIDE**2) for one in (c, e))
+    mean = noisy[0, 0]
+    noisy[0, 0] = guide[0, 0] = 0
+    covariance = guide.T @ guide / size
+    a = covariance @ np.linalg.inv(covariance + parameters.adaptive * variance * np.eye(SIDE**2))
+    rest = noisy - noisy @ a.T
+    expected = parameters.excess * size * variance * (SIDE**2 - np.trace(a))
+    part = max(0.0, 1 - expected / max(np.sum(rest**2), np.finfo(np.float32).tiny))
+    a = a + part * (np.eye(SIDE**2) - a)
+    result = noisy @ a.T
+    result[0, 0] = mean
+    return result.reshape(c.shape), (1 + np.trace(a)) * variance
 
 
 # Matching

@@ -54,7 +54,7 @@ def bm3d(
         return moved.reshape(-1, height, width, array.shape[channel[0]] if channel else 1)
 
     images, valid = pictures(image), pictures(valid_samples(image, where, nan_policy))
-    assert stages == 1 or basic is not None
+    assert stages == 1 or (basic is not None and profile.refine is None)  # a third stage would need the second's result
     guides = [None] * len(images) if stages == 1 else list(pictures(basic))
     restored = [_restored(*both, sigma, profile, guide) for *both, guide in zip(images, valid, guides, strict=True)]
 

@@ -64,9 +64,9 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
 
 
 def _bm3d_jobs() -> list[tuple[str, Callable[[], object]]]:
-    """Both stages of every profile for white noise; those of the default also for noise that is local or correlated."""
+    """All stages of every profile for white noise; those of the default also for noise that is local or correlated."""
     with forks.importing:
-        from imrestore_kernels.bm3d_profiles import PROFILES, Stage, Wiener
+        from imrestore_kernels.bm3d_profiles import PROFILES, used_stages
         from imrestore_kernels.cpu._block_groups import Program, stage_kernel
         from imrestore_kernels.cpu._block_match import Matching
         from imrestore_kernels.cpu._group_filter import Filtering
@@ -75,9 +75,8 @@ def _bm3d_jobs() -> list[tuple[str, Callable[[], object]]]:
     jobs: list[tuple[str, Callable[[], object]]] = []
     for name, profile in PROFILES.items():
         for kind in kinds if name == "normal" else ("white",):
-            stages: tuple[Stage, ...] = (profile.hard, profile.wiener)
-            for number, stage in enumerate(stages, 1):
+            for number, stage in enumerate(used_stages(profile, 2, kind == "correlated"), 1):
                 matching = Matching(stage.step, stage.group, stage.window)
-                filtering = Filtering(stage.transform, stage.group, isinstance(stage, Wiener), *kinds[kind])
+                filtering = Filtering.of(stage, *kinds[kind])
                 jobs.append((f"bm3d {name}, stage {number}, {kind} noise", partial(stage_kernel, Program(matching, filtering))))
     return jobs

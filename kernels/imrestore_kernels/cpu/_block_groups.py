@@ -70,7 +70,7 @@ class _Text:
             ("flags", 8),
             ("offsets", m.group * 8),
             ("links", m.group * 8),
-            ("spectra", 3 * f.group * PATCH_BYTES + BEHIND_SPECTRA),
+            ("spectra", 5 * f.group * PATCH_BYTES + BEHIND_SPECTRA),
         ):
             self.places[name] = self.bytes
             self.bytes += -(-size // LINE) * LINE + LINE

@@ -6,7 +6,8 @@ import enum
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from imrestore_kernels.bm3d_profiles import SIDE
+from imrestore_kernels.bm3d_profiles import SIDE, Stage, Wiener
+from imrestore_kernels.cpu import _group_adaptive
 from imrestore_kernels.cpu._group_variances import variances
 from imrestore_kernels.cpu._haar import haar, sizes, unhaar
 from imrestore_kernels.cpu._patch_steps import analyse, synthesise
@@ -23,6 +24,19 @@ class Filtering(NamedTuple):
     wiener: bool
     local: bool  # variances of patches differ
     correlated: bool  # variances of coefficients differ
+    fixed: bool = True  # whether the transform's own coefficients are shrunk
+    adaptive: bool = False  # whether the group is a basis, too
+
+    @classmethod
+    def of(cls, stage: Stage, local: bool, correlated: bool) -> Filtering:
+        wiener = isinstance(stage, Wiener)
+        share = stage.share if isinstance(stage, Wiener) and not correlated else 0.0
+        return cls(stage.transform, stage.group, wiener, local, correlated, share < 1, share > 0)
+
+    @property
+    def plain(self) -> bool:
+        """Whether patches stay as they are: a group's own basis is the same in a transform that keeps lengths and in none."""
+        return self.transform == "dct" and self.adaptive and not self.fixed
 
     @property
     def varied(self) -> bool:
@@ -37,7 +51,19 @@ class Numbers(enum.IntEnum):
     #: Of white noise, for coefficients made of 1, 2, 4 .. 32 patches: the threshold, or the variance that Wiener's gain sees.
     #: Of noise whose variances differ, once: what they are multiplied by for that.
     LIMITS = 2 * SIDE
-    COUNT = LIMITS + 6 * SIDE
+    #: For the adaptive estimate: what makes coefficients those of a transform of norm 1, and, times its share, the way back; both
+    #: again with 0 for the group's mean; the share of the other estimate, again with 1 for the mean; a vector each of the ridge's
+    #: factor and of the excess of energy, and the share in the first number.
+    SCALES = LIMITS + 6 * SIDE
+    RETURNS = SCALES + SIDE
+    FIRST_SCALES = RETURNS + SIDE
+    FIRST_RETURNS = FIRST_SCALES + SIDE
+    KEPT = FIRST_RETURNS + SIDE
+    FIRST_KEPT = KEPT + SIDE
+    RIDGE = FIRST_KEPT + SIDE
+    EXCESS = RIDGE + 1
+    SHARE = EXCESS + 1
+    COUNT = SHARE + 1
 
 
 def transposed(text: VectorText, rows: Sequence[str]) -> list[str]:
@@ -86,12 +112,15 @@ def back(text: VectorText, f: Filtering) -> None:
 
 
 def shrink(text: VectorText, f: Filtering, count: int) -> None:
-    """``shrink_K(spectra, guides, variances, total, numbers)``: spectra of K patches, hard thresholded or by Wiener's gains of
-    the guides.
+    """``shrink_K(spectra, guides, variances, total, numbers, noisy)``: spectra of K patches, hard thresholded or by Wiener's gains
+    of the guides.
 
-    ``total`` gets the noise that is left in them, as a vector: of white noise in units of its variance.
+    ``total`` gets the noise that is left in them, as a vector: of white noise in units of its variance. Where there is an adaptive
+    estimate to come, ``spectra`` get the share of this one and stay behind Haar's transform, and so do ``guides`` and ``noisy``,
+    their rows for that estimate.
     """
-    text.function(f"shrink_{count}", ("ptr %spectra", "ptr %guides", "ptr %variances", "ptr %total", "ptr %numbers"))
+    names = ("spectra", "guides", "variances", "total", "numbers", "noisy")
+    text.function(f"shrink_{count}", [f"ptr %{name}" for name in names])
     text.store("zeroinitializer", "%total")
     with text.loop(0, SIDE) as row:
         at = row * text.bytes
@@ -101,38 +130,79 @@ def shrink(text: VectorText, f: Filtering, count: int) -> None:
             haar(text, values)
             return values
 
-        def number(first: int, at: Number = at) -> str:
-            return text.load("%numbers", str(at + first * text.bytes))
-
         values, guides = transformed("%spectra"), transformed("%guides") if f.wiener else []
-        left = text.load("%total")
-        kept = "zeroinitializer"
-        for n, size in enumerate(sizes(count)):
-            limit, variance = number(Numbers.LIMITS), ""
-            if f.varied:
-                noise = text.load("%variances", str(at + n * PATCH_BYTES))
-                limit, variance = text.op("fmul", limit, noise), text.op("fmul", noise, text.constant(1 / size))
-            else:
-                limit = number(Numbers.LIMITS + (size.bit_length() - 1) * SIDE)
-            mean = number(Numbers.MEAN) if n == 0 else ""
-            if f.wiener:
-                gain = _gain(text, guides[n], limit, mean)
-                values[n] = text.op("fmul", values[n], gain)
-                left = text.fma(gain, text.op("fmul", gain, variance) if variance else gain, left)
-                continue
-            keep = _keep(text, values[n], limit, mean, squared=bool(variance))
-            values[n] = text.value(f"select {text.flags} {keep}, {text.vector} {values[n]}, {text.vector} zeroinitializer")
-            if variance:
-                own = text.value(f"select {text.flags} {keep}, {text.vector} {variance}, {text.vector} zeroinitializer")
-                left = text.op("fadd", left, own)
-            else:
-                kept = text.value(f"sub {text.integer} {kept}, {text.value(f'sext {text.flags} {keep} to {text.integer}')}")
-        if not (f.wiener or f.varied):
-            left = text.op("fadd", left, text.value(f"sitofp {text.integer} {kept} to {text.vector}"))
-        text.store(left, "%total")
-        unhaar(text, values)
+        if f.adaptive:
+            _for_adaptive(text, at, values, guides)
+        if f.fixed:
+            _shrink_row(text, f, at, values, guides)
+        if f.adaptive:
+            kept = count if f.fixed else 1
+            shares = (_number(text, at, Numbers.KEPT if n else Numbers.FIRST_KEPT) for n in range(kept))
+            values = [text.op("fmul", value, share) for value, share in zip(values, shares, strict=False)]
+        else:
+            unhaar(text, values)
+        for n, value in enumerate(values):
+            text.store(value, "%spectra", str(at + n * PATCH_BYTES))
+    text.add("  ret void\n}")
+
+
+def _number(text: VectorText, at: Number, first: int) -> str:
+    """A row's vector of those that begin with ``first``."""
+    return text.load("%numbers", str(at + first * text.bytes))
+
+
+def _shrink_row(text: VectorText, f: Filtering, at: Number, values: list[str], guides: list[str]) -> None:
+    left = text.load("%total")
+    kept = "zeroinitializer"
+    for n, size in enumerate(sizes(len(values))):
+        limit, variance = _number(text, at, Numbers.LIMITS), ""
+        if f.varied:
+            noise = text.load("%variances", str(at + n * PATCH_BYTES))
+            limit, variance = text.op("fmul", limit, noise), text.op("fmul", noise, text.constant(1 / size))
+        else:
+            limit = _number(text, at, Numbers.LIMITS + (size.bit_length() - 1) * SIDE)
+        mean = _number(text, at, Numbers.MEAN) if n == 0 else ""
+        if f.wiener:
+            gain = _gain(text, guides[n], limit, mean)
+            values[n] = text.op("fmul", values[n], gain)
+            left = text.fma(gain, text.op("fmul", gain, variance) if variance else gain, left)
+            continue
+        keep = _keep(text, values[n], limit, mean, squared=bool(variance))
+        values[n] = text.value(f"select {text.flags} {keep}, {text.vector} {values[n]}, {text.vector} zeroinitializer")
+        if variance:
+            own = text.value(f"select {text.flags} {keep}, {text.vector} {variance}, {text.vector} zeroinitializer")
+            left = text.op("fadd", left, own)
+        else:
+            kept = text.value(f"sub {text.integer} {kept}, {text.value(f'sext {text.flags} {keep} to {text.integer}')}")
+    if not (f.wiener or f.varied):
+        left = text.op("fadd", left, text.value(f"sitofp {text.integer} {kept} to {text.vector}"))
+    text.store(left, "%total")
+
+
+def _for_adaptive(text: VectorText, at: Number, values: list[str], guides: list[str]) -> None:
+    for n, pair in enumerate(zip(values, guides, strict=True)):
+        scale = _number(text, at, Numbers.SCALES if n else Numbers.FIRST_SCALES)
+        for value, pointer in zip(pair, ("%noisy", "%guides"), strict=True):
+            text.store(text.op("fmul", value, scale), pointer, str(at + n * PATCH_BYTES))
+
+
+def join(text: VectorText, f: Filtering, count: int) -> None:
+    """``join_K(spectra, noisy, numbers)``: the adaptive estimate to the share of the other, and back through Haar's transform."""
+    text.function(f"join_{count}", ("ptr %spectra", "ptr %noisy", "ptr %numbers"))
+    with text.loop(0, SIDE) as row:
+        at = row * text.bytes
+        values = []
         for n in range(count):
-            text.store(values[n], "%spectra", str(at + n * PATCH_BYTES))
+            value = text.load("%noisy", str(at + n * PATCH_BYTES))
+            back = _number(text, at, Numbers.RETURNS if n else Numbers.FIRST_RETURNS)
+            if f.fixed or n == 0:
+                value = text.fma(value, back, text.load("%spectra", str(at + n * PATCH_BYTES)))
+            else:
+                value = text.op("fmul", value, back)
+            values.append(value)
+        unhaar(text, values)
+        for n, value in enumerate(values):
+            text.store(value, "%spectra", str(at + n * PATCH_BYTES))
     text.add("  ret void\n}")
 
 
@@ -154,41 +224,103 @@ def group(text: VectorText, f: Filtering, count: int) -> None:
     names = ("image", "guide", "num", "den", "local", "offsets", "links", "table", "spectra", "numbers")
     text.function(f"group_{count}", [*(f"ptr %{n}" for n in names), "i64 %pitch"])
     pitch = Number(text, "%pitch")
-    guides, noises, total = (text.at("%spectra", i * f.group * PATCH_BYTES) for i in (1, 2, 3))
+    guides, noises, noisy, total = (text.at("%spectra", i * f.group * PATCH_BYTES) for i in (1, 2, 3, 5))
+    rest = text.at("%spectra", 4 * f.group * PATCH_BYTES)
     weights = text.at(total, 2 * text.bytes)
+    if f.varied:
+        text.call(f"variances_{count}", "ptr %local", "ptr %offsets", "ptr %links", "ptr %table", f"ptr {noises}")
+    if f.plain:
+        for pointer, rows in (("%guide", guides), ("%image", noisy)):  # the mean of the guide is not wanted
+            text.call(f"gather_{count}", f"ptr {pointer}", "ptr %offsets", f"ptr {rows}", "ptr %spectra", pitch)
+        text.store("zeroinitializer", total)
+    else:
+        _spectra(text, f, count, (guides, noises, noisy, total))
+    if f.adaptive:
+        _adapted(text, f, count, (guides, noises, noisy, rest, total))
+    weight = text.everywhere(text.value(f"fdiv float 1.0, {text.total(text.load(total))}"))
+    for r in range(SIDE):
+        window = text.load("%numbers", (Numbers.WINDOW + r) * text.bytes)
+        text.store(text.op("fmul", weight, window), weights, r * text.bytes)
+    if f.plain:
+        ends = ("ptr %offsets", "ptr %spectra", f"ptr {weights}", "ptr %num", "ptr %den")
+        text.call(f"scatter_{count}", f"ptr {noisy}", *ends, pitch)
+    else:
+        with text.loop(0, count) as n:
+            offset = text.number(f"load i64, ptr {text.where('%offsets', n * 8)}")
+            places = (f"ptr {text.where('%num', offset)}", f"ptr {text.where('%den', offset)}")
+            text.call("back", f"ptr {text.where('%spectra', n * PATCH_BYTES)}", *places, f"ptr {weights}", pitch)
+    text.add("  ret void\n}")
+
+
+def _spectra(text: VectorText, f: Filtering, count: int, places: tuple[str, ...]) -> None:
+    """The shrunk coefficients of a group."""
+    guides, noises, noisy, total = places
+    pitch = Number(text, "%pitch")
     with text.loop(0, count) as n:
         offset = text.number(f"load i64, ptr {text.where('%offsets', n * 8)}")
         text.call("forward", f"ptr {text.where('%image', offset)}", f"ptr {text.where('%spectra', n * PATCH_BYTES)}", pitch)
         if f.wiener:
             text.call("forward", f"ptr {text.where('%guide', offset)}", f"ptr {text.where(guides, n * PATCH_BYTES)}", pitch)
-    if f.varied:
-        text.call(f"variances_{count}", "ptr %local", "ptr %offsets", "ptr %links", "ptr %table", f"ptr {noises}")
-    text.call(f"shrink_{count}", "ptr %spectra", f"ptr {guides}", f"ptr {noises}", f"ptr {total}", "ptr %numbers")
-    whole = text.value(f"call reassoc float @llvm.vector.reduce.fadd.v8f32(float 0.0, {text.vector} {text.load(total)})")
-    text.add(f"  store float {text.value(f'fdiv float 1.0, {whole}')}, ptr {text.at(total, text.bytes)}")
-    weight = text.splat(text.at(total, text.bytes), 0)
-    for r in range(SIDE):
-        window = text.load("%numbers", (Numbers.WINDOW + r) * text.bytes)
-        text.store(text.op("fmul", weight, window), weights, r * text.bytes)
-    with text.loop(0, count) as n:
-        offset = text.number(f"load i64, ptr {text.where('%offsets', n * 8)}")
-        ends = (f"ptr {text.where('%num', offset)}", f"ptr {text.where('%den', offset)}")
-        text.call("back", f"ptr {text.where('%spectra', n * PATCH_BYTES)}", *ends, f"ptr {weights}", pitch)
-    text.add("  ret void\n}")
+    text.call(f"shrink_{count}", "ptr %spectra", *(f"ptr {p}" for p in (guides, noises, total)), "ptr %numbers", f"ptr {noisy}")
 
 
-#: Bytes behind the spectra of patches, guides and noise: the noise that is left, the weight, and the weights of a patch.
-BEHIND_SPECTRA = (2 + SIDE) * 32
+def _adapted(text: VectorText, f: Filtering, count: int, places: tuple[str, ...]) -> None:
+    """The adaptive estimate's part of a group's result, and of the noise that is left."""
+    guides, noises, noisy, rest, total = places
+    scalar, memory = text.at(total, text.bytes), text.at(total, (2 + SIDE) * text.bytes)
+    ridge, excess, share = (text.load("%numbers", i * text.bytes) for i in _ADAPTIVE)
+    u = ""
+    if f.varied:  # the mean's variance, of which the sum over patches has as many
+        u = text.op("fmul", text.everywhere(text.value(f"load float, ptr {noises}")), text.constant(1 / count))
+        ridge, excess = text.op("fmul", ridge, u), text.op("fmul", excess, u)
+    text.store(ridge, scalar)
+    text.call(f"adapt_{count}", *(f"ptr {p}" for p in (guides, noisy, rest, memory, scalar)))
+    squares = _group_adaptive.squares_at(text, memory)
+    trace, energy = (text.everywhere(text.total(text.load(squares, i * text.bytes))) for i in (0, 1))
+    without = text.op("fsub", text.constant(SIDE**2), trace)
+    expected = text.op("fmul", text.op("fmul", excess, text.constant(count)), without)
+    energy = text.larger(text.constant(_group_adaptive.LEAST_NUMBER), energy)  # none, and none expected; a NaN stays
+    part = text.op("fsub", text.constant(1.0), text.op("fdiv", expected, energy))
+    below = text.value(f"fcmp olt {text.vector} {part}, zeroinitializer")
+    part = text.value(f"select {text.flags} {below}, {text.vector} zeroinitializer, {text.vector} {part}")  # a NaN stays
+    text.store(part, scalar)
+    wanted = text.value(f"fcmp une float {text.value(f'extractelement {text.vector} {part}, i64 0')}, 0.0")
+    with text.only_if(wanted):
+        text.call(f"bring_back_{count}", f"ptr {noisy}", f"ptr {rest}", f"ptr {scalar}")
+    if not f.plain:
+        text.call(f"join_{count}", "ptr %spectra", f"ptr {noisy}", "ptr %numbers")
+    own = text.fma(share, text.fma(part, without, trace), share)
+    own = text.op("fmul", own, u) if u else own
+    left = text.load("%numbers", Numbers.KEPT * text.bytes)
+    text.store(text.fma(left, text.load(total), own), total)
+
+
+_ADAPTIVE = (Numbers.RIDGE, Numbers.EXCESS, Numbers.SHARE)
+#: Bytes behind the spectra of patches, guides and noise, and the rows of the adaptive estimate: the noise that is left, the ridge,
+#: the weights of a patch, and what the estimate needs.
+BEHIND_SPECTRA = (2 + SIDE) * 32 + _group_adaptive.MEMORY
 
 
 def functions(text: VectorText, f: Filtering) -> None:
-    forward(text, f)
-    back(text, f)
+    if not f.plain:
+        forward(text, f)
+        back(text, f)
+    if f.adaptive:
+        _group_adaptive.functions(text)
     count = 1
     while count <= f.group:
         if f.varied:
             variances(text, f.local, f.correlated, count)
-        shrink(text, f, count)
+        if f.adaptive:
+            _group_adaptive.adapt(text, count)
+            _group_adaptive.bring_back(text, count)
+        if f.plain:
+            _group_adaptive.gather(text, count)
+            _group_adaptive.scatter(text, count)
+        else:
+            shrink(text, f, count)
+            if f.adaptive:
+                join(text, f, count)
         group(text, f, count)
         count *= 2
 

@@ -95,17 +95,32 @@ class VectorText:
     @contextmanager
     def loop(self, start: Number | int, stop: Number | int) -> Iterator[Number]:
         """``for x in range(start, stop)`` around what is added inside."""
+        with self.folded(start, stop, ()) as (x, _, _):
+            yield x
+
+    @contextmanager
+    def folded(
+        self, start: Number | int, stop: Number | int, values: Sequence[str]
+    ) -> Iterator[tuple[Number, list[str], list[str]]]:
+        """`loop` that hands vectors from turn to turn: the index, their names, and a list for those that the next turn gets.
+
+        Behind the loop, too, the names stand for what the last turn gave.
+        """
         test, body, done = (self.name()[1:] for _ in range(3))
         before = self.block
         self.add(f"  br label %{test}")
         self.label(test)
         head = len(self.lines)
         x = Number(self, self.name())
+        names = [self.name() for _ in values]
         self.add(f"  br i1 {x < stop}, label %{body}, label %{done}")
         self.label(body)
-        yield x
-        following = x + 1
-        self.lines.insert(head, f"  {x} = phi i64 [ {start}, %{before} ], [ {following}, %{self.block} ]")
+        results: list[str] = []
+        yield x, names, results
+        phis = [f"  {x} = phi i64 [ {start}, %{before} ], [ {x + 1}, %{self.block} ]"]
+        for name, value, result in zip(names, values, results, strict=True):
+            phis.append(f"  {name} = phi {self.vector} [ {value}, %{before} ], [ {result}, %{self.block} ]")
+        self.lines[head:head] = phis
         self.add(f"  br label %{test}")
         self.label(done)
 
@@ -165,13 +180,20 @@ class VectorText:
         return f"0x{np.float64(exact).view(np.uint64):016X}"
 
     def constant(self, number: float) -> str:
-        """A number in all lanes."""
+        """A number that is known in all lanes."""
         return f"splat ({self.scalar} {self.one(number)})"
 
     def splat(self, pointer: str, index: int) -> str:
         """A number of an array in all lanes."""
         place = self.value(f"getelementptr {self.scalar}, ptr {pointer}, i64 {index}")
-        one = self.value(f"load {self.scalar}, ptr {place}")
+        return self.everywhere(self.value(f"load {self.scalar}, ptr {place}"))
+
+    def total(self, vector: str) -> str:
+        """The sum of a vector's 8 numbers, in pairs."""
+        return self.value(f"call reassoc float @llvm.vector.reduce.fadd.v8f32(float 0.0, {self.vector} {vector})")
+
+    def everywhere(self, one: str) -> str:
+        """A number that is not in memory in all lanes."""
         first = self.value(f"insertelement {self.vector} poison, {self.scalar} {one}, i64 0")
         return self.value(f"shufflevector {self.vector} {first}, {self.vector} poison, <{self.lanes} x i32> zeroinitializer")
 

@@ -62,10 +62,8 @@ def run_stage(
 ) -> Array:
     """One stage on float32 planes (C, H, W); ``progress`` hears from time to time which part of it is done."""
     m = Matching(stage.step, stage.group, stage.window)
-    wiener = isinstance(stage, Wiener)
     correlated = noise.correlation is not None
-    filtering = Filtering(stage.transform, stage.group, wiener, noise.local is not None, correlated)
-    kernel = stage_kernel(Program(m, filtering))
+    kernel = stage_kernel(Program(m, Filtering.of(stage, noise.local is not None, correlated)))
     planes, height, width = image.shape
     (ys, regular), (xs, _) = _tiles(height, m.step, m.rows), _tiles(width, m.step, m.columns)
     strips = _strips(len(ys), regular, m)
@@ -136,7 +134,7 @@ def _numbers(stage: Stage, noise: Noise) -> Array:
         plane[Numbers.MEAN : Numbers.LIMITS] = 0 if wiener else 1
         plane[Numbers.MEAN, 0] = 1 if wiener else 0
         known = 1.0 if varied else variance
-        for i, at in enumerate(range(Numbers.LIMITS, Numbers.COUNT, SIDE)):
+        for i, at in enumerate(range(Numbers.LIMITS, Numbers.SCALES, SIDE)):
             # Coefficients of 2**i patches are the root of that times larger than those of an orthonormal transform.
             squares = known * 2.0**i * norms**2
             if isinstance(stage, Wiener):
@@ -144,7 +142,22 @@ def _numbers(stage: Stage, noise: Noise) -> Array:
             else:
                 limits = stage.threshold**2 * squares if varied else stage.threshold * np.sqrt(squares)
             plane[at : at + SIDE] = limits
+        if isinstance(stage, Wiener) and stage.share > 0:
+            _adaptive_numbers(plane, stage, norms, known)
     return _aligned(given)
+
+
+def _adaptive_numbers(plane: Array, stage: Wiener, norms: Array, variance: float) -> None:
+    share = stage.share
+    plane[Numbers.SCALES : Numbers.RETURNS] = 1 / norms
+    plane[Numbers.RETURNS : Numbers.FIRST_SCALES] = share * norms
+    plane[Numbers.FIRST_SCALES : Numbers.KEPT] = plane[Numbers.SCALES : Numbers.FIRST_SCALES]
+    plane[Numbers.KEPT : Numbers.RIDGE] = 1 - share
+    plane[Numbers.RIDGE], plane[Numbers.EXCESS] = stage.adaptive * variance, stage.excess * variance
+    plane[Numbers.SHARE, 0] = share
+    # The mean of the group keeps to what it was.
+    plane[Numbers.FIRST_SCALES, 0] = plane[Numbers.FIRST_RETURNS, 0] = 0
+    plane[Numbers.FIRST_KEPT, 0] = 1
 
 
 def _by_shift(values: Array) -> Array:
