@@ -6,8 +6,10 @@
 // runs when, and floats of any range, NaN among them. The weights of pixels are those of patches, one number each, spread by the
 // window at the end. Tiles overlap; a pixel adds up those that hold it, in their order.
 //
-// Macros: those of the headers, WIENER 0/1: which stage, LOCAL 0/1: variances of the noise from a table, WARPS, PER_SIDE, PITCH: an
-// odd multiple of 8, not below TILE_SIDE.
+// Macros: those of the headers, WIENER 0/1: which stage, ADAPTIVE 0, 1 or 2: whether nothing, a share or all of its result is the
+// adaptive estimate, LOCAL 0/1: variances of the noise from a table, WARPS, PER_SIDE, PITCH: an odd multiple of 8, not below
+// TILE_SIDE.
+#include "bm3d_adaptive.cuh"
 #include "bm3d_group.cuh"
 #include "bm3d_match.cuh"
 
@@ -15,7 +17,7 @@ constexpr int TILE_SIDE = (PER_SIDE - 1) * STEP + SIDE + 2 * REACH;
 constexpr int WEIGHT_SIDE = TILE_SIDE - SIDE + 1;  // first pixels of patches
 constexpr int TILE_PIXELS = TILE_SIDE * TILE_SIDE;
 constexpr int ADDERS = SIDE * SIDE;
-constexpr int FILTER_BLOCKS = (GROUP < 32 ? 4 : 3) - CORRELATED;  // on a multiprocessor, as far as registers go
+constexpr int FILTER_BLOCKS = (GROUP < 32 ? 4 : 3) - (CORRELATED || ADAPTIVE);  // on a multiprocessor, as far as registers go
 // Weights of what has no noise: so much more than those of what has, but not so much that products overflow.
 constexpr float LEAST_VARIANCE = 0x1p-60f;
 
@@ -41,6 +43,17 @@ struct Images {
     long long height, width;
 };
 
+struct Strengths {
+    float strength;  // the threshold, or the factor of the noise in gains
+    float adaptive, excess, share;  // as in bm3d_profiles.py
+};
+
+// Wiener's, from the guide's coefficient.
+__device__ __forceinline__ float gain_of(float coefficient, float strength, float variance) {
+    const float power = coefficient * coefficient;
+    return power > 0 ? __fdividef(power, fmaf(strength, variance, power)) : 0;
+}
+
 // First stage: shrinks coefficients. Second stage: makes gains of the coefficients of the guide. Both are divided by the patches of
 // their nodes, which Haar's transform owes. Adds the variances that are left to `total`.
 template <int S>
@@ -53,8 +66,7 @@ __device__ __forceinline__ void shrink(Coefficients& c, const Variances& v, cons
         for (int k = 0; k < SIDE; ++k) {
             const bool mean = j == 0 && k == 0 && threadIdx.x % 32 == 0;
 #if WIENER
-            const float power = c.at[j][k] * c.at[j][k];
-            const float gain = mean ? 1 : power > 0 ? __fdividef(power, fmaf(strength, v(j, k), power)) : 0;
+            const float gain = mean ? 1 : gain_of(c.at[j][k], strength, v(j, k));
             total = fmaf(gain * gain, v(j, k) * share, total);
             c.at[j][k] = gain * share;
 #else
@@ -67,6 +79,78 @@ __device__ __forceinline__ void shrink(Coefficients& c, const Variances& v, cons
     }
 }
 
+// The noise of a group's coefficients.
+template <int S>
+__device__ __forceinline__ Variances variances_of(const Group& group, const Images& images, int plane) {
+    Variances v;
+#if CORRELATED
+    v.row = 2 * images.correlation_reach + 1;
+    v.table = images.correlation + ((long long)plane * v.row * v.row + images.correlation_reach * (v.row + 1)) * (SIDE * SIDE) +
+              threadIdx.x % 8 * SIDE;
+#endif
+    v.compute<S>(group);
+    return v;
+}
+
+// Over all lanes, the same in each.
+__device__ __forceinline__ float sum_of_warp(float v) {
+#pragma unroll
+    for (int distance = 16; distance; distance /= 2) v += __shfl_sync(FULL_MASK, v, (threadIdx.x % 32) ^ distance);
+    return v;
+}
+
+#if ADAPTIVE
+// Second stage, where noise is white: what the estimates, each its share, change in the coefficients, divided likewise. The patches
+// are added in the end: until then C need not be kept beside what the adaptive estimate leaves out of it.
+template <int S>
+__device__ __forceinline__ void change(Coefficients& c, Coefficients& guide, const Group& group, const Images& images, int plane,
+                                       long long first, const Strengths& strengths, float* exchange, float& total) {
+    const int lane = threadIdx.x % 32;
+    const float variances = sum_of_warp(lane < group.size ? group.variances[lane] : 0), variance = variances / group.size;
+    if (lane == 0) c.at[0][0] = guide.at[0][0] = 0;
+    {
+        const AdaptiveFilter<S> filter(exchange);
+        filter.factorise(filter.store_gram(guide, strengths.adaptive * variances * group.node(filter.slot)));
+    }
+    float column[4 * S] = {};
+    AdaptiveFilter<S>(exchange).project(guide, c, column);
+    const float trace = sum_of_warp(AdaptiveFilter<S>(exchange).subtract(c, guide, column)) / 4;  // all quarters have the same
+    float energy = 0;
+#pragma unroll
+    for (int j = 0; j < S; ++j) {
+        float squares = 0;
+#pragma unroll
+        for (int k = 0; k < SIDE; ++k) squares = fmaf(c.at[j][k], c.at[j][k], squares);
+        energy += squares / group.node(j);
+    }
+    const float exceeding = 1 - strengths.excess * variances * (SIDE * SIDE - trace) / sum_of_warp(energy);
+    const float back = exceeding > 0 ? exceeding : 0;
+#pragma unroll
+    for (int j = 0; j < S; ++j)
+#pragma unroll
+        for (int k = 0; k < SIDE; ++k) c.at[j][k] *= strengths.share * (back - 1) / group.node(j);
+    if (lane == 0) {
+        c.at[0][0] = 0;
+        total += strengths.share * variance * (1 + trace + back * (SIDE * SIDE - trace));
+    }
+#if ADAPTIVE == 1
+    float left = 0;
+    guide.load<S>(group, images.guide + first, images.width, exchange);
+    guide.haar<S>(group);
+    shrink<S>(guide, variances_of<S>(group, images, plane), group, strengths.strength, left);
+    total += (1 - strengths.share) * left;
+    Coefficients noisy;
+    noisy.load<S>(group, images.image + first, images.width, exchange);
+    noisy.haar<S>(group);
+#pragma unroll
+    for (int j = 0; j < S; ++j)
+#pragma unroll
+        for (int k = 0; k < SIDE; ++k)
+            c.at[j][k] = fmaf((1 - strengths.share) * (guide.at[j][k] - 1.0f / group.node(j)), noisy.at[j][k], c.at[j][k]);
+#endif
+}
+#endif
+
 // NaN for a group with a sample that is not finite: its mean is not finite either.
 __device__ __forceinline__ float spoiled(const Coefficients& c) {
     const float mean = c.at[0][0];
@@ -76,42 +160,45 @@ __device__ __forceinline__ float spoiled(const Coefficients& c) {
 // Filters a group and leaves its patches, times their weights, in the registers; returns the weight of the group.
 template <int S>
 __device__ __forceinline__ float filter_group(Coefficients& c, const Group& group, const Images& images, long long tile_offset,
-                                              int plane, const float* __restrict__ taps, float strength, float unit,
+                                              int plane, const float* __restrict__ taps, const Strengths& strengths, float unit,
                                               float* exchange) {
     const int lane = threadIdx.x % 32;
     const long long first = plane * images.height * images.width + tile_offset;
-    Variances v;
-#if CORRELATED
-    v.row = 2 * images.correlation_reach + 1;
-    v.table = images.correlation + ((long long)plane * v.row * v.row + images.correlation_reach * (v.row + 1)) * (SIDE * SIDE) +
-              lane % 8 * SIDE;
+#if !ADAPTIVE
+    const Variances v = variances_of<S>(group, images, plane);
 #endif
-    v.compute<S>(group);
     float total = 0;
 #if WIENER
-    Coefficients gains;
-    gains.load<S>(group, images.guide + first, images.width, exchange);
-    gains.haar<S>(group);
-    total += spoiled(gains);
-    shrink<S>(gains, v, group, strength, total);
+    Coefficients guide;
+    guide.load<S>(group, images.guide + first, images.width, exchange);
+    guide.haar<S>(group);
+    total += spoiled(guide);
+#if !ADAPTIVE
+    shrink<S>(guide, v, group, strengths.strength, total);
+#endif
 #endif
     c.load<S>(group, images.image + first, images.width, exchange);
     c.haar<S>(group);
     total += spoiled(c);
-#if WIENER
+#if ADAPTIVE
+    change<S>(c, guide, group, images, plane, first, strengths, exchange, total);
+#elif WIENER
 #pragma unroll
     for (int j = 0; j < S; ++j)
 #pragma unroll
         for (int k = 0; k < SIDE; ++k)
-            c.at[j][k] *= gains.at[j][k];
+            c.at[j][k] *= guide.at[j][k];  // now gains
 #else
-    shrink<S>(c, v, group, strength, total);
+    shrink<S>(c, v, group, strengths.strength, total);
 #endif
-#pragma unroll
-    for (int distance = 16; distance; distance /= 2) total += __shfl_sync(FULL_MASK, total, lane ^ distance);
+    total = sum_of_warp(total);
     const float least = unit * LEAST_VARIANCE, weight = unit / (total < least ? least : total);
     c.inverse_haar<S>(group);
     c.invert<S>(group, exchange);
+#if ADAPTIVE
+    // The address is made again: for two registers that would wait for it, others spill.
+    c.add<S>(group, images.image + opaque(plane) * images.height * images.width + tile_offset, images.width);
+#endif
     const float column = weight * __ldg(taps + lane % 8);
 #pragma unroll
     for (int i = 0; i < SIDE; ++i) {
@@ -143,7 +230,7 @@ __device__ __forceinline__ void add_patches(const Workspace& work, int slot) {
         for (int j = slot; j < slot + 2 && j < slots; ++j) {
             const float* const patches = work.exchange + warp * EXCHANGE + (j - slot) * 4 * PATCH;
             int at[4];
-            float sums[4], values[4];
+            float sums[4] = {}, values[4] = {};  // nothing of them is kept from patch to patch, not even in registers
 #pragma unroll
             for (int q = 0; q < 4; ++q) {
                 const int member = q * slots + j;
@@ -198,10 +285,12 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, FILTER_BLOCKS)
                 const float* __restrict__ correlation, int correlation_reach, const float* __restrict__ white,
                 const float* __restrict__ taps, const int* __restrict__ shifts, const unsigned* __restrict__ lists,
                 float* __restrict__ tiles, long long height, long long width, int first_tile_row,
-                int tile_rows, int tile_columns, int tile_count, float strength) {
+                int tile_rows, int tile_columns, int tile_count, float strength, float adaptive,
+                float excess, float share) {
     SHARED_MEMORY(memory);
     const Workspace work(memory);
     const Images images = {image, guide, local, correlation, correlation_reach, height, width};
+    const Strengths strengths = {strength, adaptive, excess, share};
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const Axis ys(height), xs(width);
     int* const positions = work.positions + warp * GROUP;
@@ -230,7 +319,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, FILTER_BLOCKS)
                 __syncwarp();
                 const float unit = white[plane] > 0 ? white[plane] : 1;
                 const float weight =
-                    filter_slots<SLOTS>(c, group, images, top * width + left, plane, taps, strength, unit, exchange);
+                    filter_slots<SLOTS>(c, group, images, top * width + left, plane, taps, strengths, unit, exchange);
                 if (lane == 0) work.group_weights[warp] = weight;
             }
             if (lane == 0) work.sizes[warp] = group.size;

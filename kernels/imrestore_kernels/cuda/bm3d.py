@@ -108,6 +108,13 @@ def bands(rows: list[int], tile: TileShape, reach: int, most: int) -> list[Band]
     return found
 
 
+def _adaptive(stage: Stage, noise: Noise) -> int:
+    """Whether nothing (0), a share (1) or all (2) of the result is the adaptive estimate."""
+    if isinstance(stage, HardThreshold) or noise.correlation is not None or stage.share == 0:
+        return 0
+    return 2 if stage.share == 1 else 1
+
+
 class _Run:
     """One stage on the planes of one image: what all its launches share."""
 
@@ -129,6 +136,7 @@ class _Run:
             "CHUNK": self.match.chunk,
             "DCT": int(stage.transform == "dct"),
             "WIENER": int(not isinstance(stage, HardThreshold)),
+            "ADAPTIVE": _adaptive(stage, noise),
             "LOCAL": int(noise.local is not None),
             "CORRELATED": int(noise.correlation is not None),
             "WARPS": _WARPS,
@@ -172,9 +180,12 @@ class _Run:
         reach = 0 if noise.correlation is None else noise.correlation.shape[1] // 2
         args = [self.image, self.guide, noise.local, noise.correlation, np.int32(reach), self.white, self.taps, self.shifts]
         args += [self.lists_of(band), tiles, *self.shape]
-        strength = stage.threshold if isinstance(stage, HardThreshold) else stage.noise
         args += [np.int32(n) for n in (band.first, band.tile_rows, self.tile_columns, count)]
-        self.launch("bm3d_filter", grid(count), 32 * _WARPS, [*args, np.float32(strength)], self.tile.shared_bytes)
+        if isinstance(stage, HardThreshold):
+            args += [np.float32(n) for n in (stage.threshold, 0, 0, 0)]
+        else:
+            args += [np.float32(n) for n in (stage.noise, stage.adaptive, stage.excess, stage.share)]
+        self.launch("bm3d_filter", grid(count), 32 * _WARPS, args, self.tile.shared_bytes)
         return tiles
 
     def result(self, progress: Progress) -> Any:

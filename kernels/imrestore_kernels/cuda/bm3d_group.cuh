@@ -19,6 +19,10 @@ constexpr int SLOTS = GROUP / 4;
 constexpr int PATCH = SIDE * (SIDE + 1);  // of a patch in shared memory: rows, columns and patches in different banks
 constexpr int EXCHANGE = 2 * 4 * PATCH;   // of a warp: two slots
 
+struct __align__(16) Four {
+    float value[4];
+};
+
 struct Group {
     int size, slots;         // a power of two; patches in a quarter
     int* positions;          // y << 16 | x of every patch in the tile
@@ -59,7 +63,12 @@ __device__ __forceinline__ bool even_quarter() { return threadIdx.x / 8 % 2 == 0
 struct Coefficients {
     float at[SLOTS][SIDE];
 
-    // The patches of a plane, from the first pixel of the tile on, transformed.
+    // This lane's column of a patch in a plane, from the first pixel of the tile on.
+    static __device__ __forceinline__ const float* column_of(int position, const float* __restrict__ tile, long long width) {
+        return tile + (position >> 16) * width + (position & 0xffff) + threadIdx.x % 8;
+    }
+
+    // The patches, transformed.
     template <int S>
     __device__ __forceinline__ void load(const Group& group, const float* __restrict__ tile, long long width, float* exchange) {
         const int lane = threadIdx.x % 32;
@@ -68,8 +77,7 @@ struct Coefficients {
         for (int j = 0; j < S; ++j) {
             const int member = group.member(j);
             const bool there = S > 1 || member < group.size;
-            const int position = group.positions[there ? member : 0];
-            const float* column = tile + (position >> 16) * width + (position & 0xffff) + lane % 8;
+            const float* column = column_of(group.positions[there ? member : 0], tile, width);
 #pragma unroll
             for (int i = 0; i < SIDE; ++i, column += width) at[j][i] = there ? __ldg(column) : 0;  // few addresses at a time
             forward_transform(at[j]);
@@ -101,6 +109,18 @@ struct Coefficients {
             inverse_transform(at[j]);
         }
         __syncwarp();
+    }
+
+    // Adds the patches, not transformed; what is added in empty quarters is nobody's.
+    template <int S>
+    __device__ __forceinline__ void add(const Group& group, const float* __restrict__ tile, long long width) {
+#pragma unroll
+        for (int j = 0; j < S; ++j) {
+            const int member = group.member(j);
+            const float* column = column_of(group.positions[S > 1 || member < group.size ? member : 0], tile, width);
+#pragma unroll
+            for (int i = 0; i < SIDE; ++i, column += width) at[j][i] += __ldg(column);
+        }
     }
 
     // The patches of a slot, to where other warps read them: rows side by side.
@@ -159,10 +179,6 @@ struct Variances {
     __device__ __forceinline__ float operator()(int slot, int k) const { return of[slot][CORRELATED ? k : 0]; }
 
 #if CORRELATED
-    struct __align__(16) Four {
-        float value[4];
-    };
-
     const float* table;  // this lane's coefficients of no shift
     int row;             // shifts in a row of the table
 
