@@ -117,7 +117,10 @@ SUITES: dict[str, list[list[str]]] = {
     },
     **{
         f"kernels/imrestore_kernels/cuda/{name}": [["tests/test_bm3d_cuda.py", "-k", "not compiles"]]
-        for name in ("bm3d.cu", "bm3d.py", "bm3d_group.cuh", "bm3d_match.cuh", "bm3d_positions.cuh", "patch_transforms.cuh")
+        for name in (
+            "bm3d.cu", "bm3d.py", "bm3d_adaptive.cuh", "bm3d_group.cuh", "bm3d_match.cuh", "bm3d_positions.cuh",
+            "patch_transforms.cuh",
+        )
     },
     "imrestore/_checks/bm3d.py": [["tests/test_bm3d.py", "-k", "bad"], ["tests/test_bad_input.py", "-k", "bm3d"]],
     "imrestore/denoise/_bm3d.py": [BM3D_IMAGES, BM3D_SHARED, ["tests/test_bad_input.py", "tests/test_docs.py", "-k", "bm3d"]],
@@ -126,8 +129,8 @@ SUITES: dict[str, list[list[str]]] = {
     "kernels/imrestore_kernels/patch_transforms.py": [BM3D_STAGES],
     **{
         f"kernels/imrestore_kernels/cpu/{name}.py": [BM3D_STAGES, BM3D_SHARED]
-        for name in ("bm3d", "_block_match", "_block_groups", "_group_filter", "_group_variances", "_haar", "_patch_steps",
-                     "_sorted_lists")
+        for name in ("bm3d", "_block_match", "_block_groups", "_group_adaptive", "_group_filter", "_group_variances", "_haar",
+                     "_patch_steps", "_sorted_lists")
     },
     "kernels/imrestore_kernels/cpu/metrics.py": [["tests/test_metrics_repeated.py"], ["tests/test_metrics.py"]],
     "kernels/imrestore_kernels/cpu/_metric_ops.py": [["tests/test_metrics.py"]],

@@ -114,7 +114,7 @@ def wiener(step: int, group: int, window: int, transform: str = "dct", **options
 
 def adaptive(group: int, share: float, transform: str = "dct", window: int = 19, **options: float) -> Wiener:
     """The estimate whose basis is the group itself: alone, or with a share of the other."""
-    return Wiener(**options, step=options.pop("step", 4), group=group, window=window, transform=transform, share=share)
+    return Wiener(**{"step": 4} | options, group=group, window=window, transform=transform, share=share)
 
 
 STEPS = (
@@ -198,6 +198,8 @@ ADAPTIVE = (
     *(Case(adaptive(32, share, transform, **options), period=4, most=most, variance=variance)
       for share, transform in ((1.0, "dct"), (0.5, "bior1.5"))
       for options in ({}, {"excess": 1000.0}, {"match": 0.0}) for most, variance in ((60, 1.0), (60, 617.25), (0, 617.25))),
+    # and with next to no ridge: rounding errors of what is left after a few pivots must not grow
+    *(Case(adaptive(32, 1.0, **{"adaptive": 1e-7}), period=period) for period in (4, 5, 6, 7)),
     # all noise and next to none
     *(Case(adaptive(32, share, transform, **{"excess": excess}), variance=variance)
       for share, transform in ((1.0, "dct"), (0.5, "bior1.5")) for excess in (0.9, 1000.0) for variance in (1e-6, 1e6)),

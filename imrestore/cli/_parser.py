@@ -185,7 +185,7 @@ def _add_bm3d(add: Callable[..., None]) -> None:
         help="standard deviation of the noise, or one per channel, in the values' units (estimated, and reported)",
     )  # fmt: skip
     add("--profile", metavar="NAME", help="fast, normal, high or very_noisy (normal)")
-    add("--stages", type=int, metavar="N", help="1 stops after hard thresholding, in a quarter of the time (2)")
+    add("--stages", type=int, metavar="N", help="1 stops after hard thresholding, in two fifths of the time (2)")
     add("--kernel", type=Path, metavar="FILE", help="correlated noise: NPY array that white noise of 1 was convolved with")
     add("--psd", type=Path, metavar="FILE", help="correlated noise: NPY array of its power spectral density, as numpy.fft.fft2")
 

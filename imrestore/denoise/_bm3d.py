@@ -53,7 +53,7 @@ def bm3d(
         'normal' becomes by itself where noise is 1.4 times as strong as the image (not in dask arrays); or parameters:
         ``p = imrestore.denoise.BM3D_PROFILES['normal']`` and ``p._replace(hard=p.hard._replace(step=2))``.
     stages : int, default: 2
-        1 stops after hard thresholding, which takes a quarter of the time. 2 goes on to Wiener's filter, which 'normal' and 'high'
+        1 stops after hard thresholding, which takes two fifths of the time. 2 goes on to Wiener's filter, which 'normal' and 'high'
         do twice (``p._replace(refine=None)``: once).
     psd : array, optional
         Power spectral density of correlated noise at the frequencies of ``numpy.fft.fft2``, >= 0, of any shape (the image's, if

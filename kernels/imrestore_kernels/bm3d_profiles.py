@@ -40,7 +40,8 @@ distance that is infinite is no candidate's. The limit of point 3 is rounded to 
 is the product of two float32 where it differs from place to place.
 
 Point 8 is computed in float32: E'E is taken after Haar's transform, so that what patches have in common and what they differ by
-do not spoil each other's digits, and no pivot of its factors is less than `LEAST_PIVOT` of what it was made of.
+do not spoil each other's digits, at least `LEAST_RIDGE` of its diagonal is added there, and no pivot is less than `LEAST_PIVOT` of
+what it was made of.
 """
 
 from __future__ import annotations
@@ -60,8 +61,10 @@ SHIFT_BITS = 11
 #: Largest window, so that shifts can be numbered.
 MOST_WINDOW = 45
 TRANSFORMS = ("bior1.5", "dct")
-#: Least pivot of the adaptive estimate's factors, in parts of the diagonal's number that it is left of.
-LEAST_PIVOT = 2.0**-20
+#: Of the adaptive estimate's matrix, in parts of its diagonal: the least that is added there, and the least pivot. Where a
+#: group has fewer directions than patches, what is left after their pivots is rounding errors: with less of a ridge they grew
+#: without bound.
+LEAST_RIDGE, LEAST_PIVOT = 2.0**-18, 2.0**-20
 
 
 class HardThreshold(NamedTuple):

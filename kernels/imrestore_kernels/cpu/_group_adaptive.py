@@ -11,7 +11,7 @@ coefficients, and for those of E the ridge is n times larger.
 
 from __future__ import annotations
 
-from imrestore_kernels.bm3d_profiles import LEAST_PIVOT, SIDE
+from imrestore_kernels.bm3d_profiles import LEAST_PIVOT, LEAST_RIDGE, SIDE
 from imrestore_kernels.cpu._haar import haar, sizes, unhaar
 from imrestore_kernels.cpu._vector_text import Number, VectorText
 
@@ -139,8 +139,12 @@ def _gram(text: VectorText, count: int) -> None:
     ridge = text.value("load float, ptr %ridge")
     for n, size in enumerate(sizes(count)):
         place = text.at("%factor", n * (_FACTOR_BYTES + 4))
+        square = _float_at(text, place)
         more = text.value(f"fmul float {ridge}, {text.one(count * size)}")
-        text.add(f"  store float {text.value(f'fadd float {more}, {_float_at(text, place)}')}, ptr {place}")
+        least = text.value(f"fmul float {square}, {text.one(LEAST_RIDGE)}")
+        low = text.value(f"fcmp olt float {more}, {least}")
+        more = text.value(f"select i1 {low}, float {least}, float {more}")
+        text.add(f"  store float {text.value(f'fadd float {square}, {more}')}, ptr {place}")
     text.add("  ret void\n}")
 
 
