@@ -199,7 +199,8 @@ ADAPTIVE = (
       for share, transform in ((1.0, "dct"), (0.5, "bior1.5"))
       for options in ({}, {"excess": 1000.0}, {"match": 0.0}) for most, variance in ((60, 1.0), (60, 617.25), (0, 617.25))),
     # and with next to no ridge: rounding errors of what is left after a few pivots must not grow
-    *(Case(adaptive(32, 1.0, **{"adaptive": 1e-7}), period=period) for period in (4, 5, 6, 7)),
+    *(Case(adaptive(32, 1.0, **{"step": 3, "adaptive": 1e-7, "excess": excess}), period=period, variance=1.0)
+      for period in (4, 5, 6, 7) for excess in (0.9, 1000.0)),
     # all noise and next to none
     *(Case(adaptive(32, share, transform, **{"excess": excess}), variance=variance)
       for share, transform in ((1.0, "dct"), (0.5, "bior1.5")) for excess in (0.9, 1000.0) for variance in (1e-6, 1e6)),
