@@ -9,7 +9,6 @@ from CBSD432's val32, which no parameter was chosen on (and nobody published): t
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benches import bm3d_search, datasets, machine, peers
-from benches.report import result_path
+from benches.report import write_result
 
 SET12 = ("C.man", "House", "Peppers", "Starfish", "Monarch", "Airplane", "Parrot", "Lena", "Barbara", "Boat", "Man", "Couple")
 #: Of BM3D: for Set12 the pictures as in the tables that repeat those of DnCNN (IEEE TIP 2017), and means of theirs.
@@ -60,10 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = measure(task, options.profile, options.pictures, options.peer)
         found.append({"set": task.name, "sigma": task.sigma, **as_json(task, results, options.pictures)})
         print(table(task, results, options.pictures), flush=True)
-    machine_data = machine.metadata(machine.available_cores())
-    path = options.json or result_path(machine_data, "-bm3d-quality")
-    path.write_text(json.dumps({"metadata": machine_data, "profile": options.profile, "sets": found}, indent=1) + "\n")
-    print(f"Written to {path}", file=sys.stderr)
+    write_result({"profile": options.profile, "sets": found}, "-bm3d-quality", options.json)
     return 0
 
 

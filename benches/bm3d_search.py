@@ -8,7 +8,6 @@ clipped nor rounded; printed are the means of the profile and what each change a
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,8 +18,8 @@ from imrestore_kernels.bm3d_noise import Noise
 from imrestore_kernels.bm3d_profiles import PROFILES, Profile, Stage, used_stages
 from numpy.typing import NDArray
 
-from benches import datasets, machine
-from benches.report import result_path
+from benches import datasets
+from benches.report import write_result
 
 SIGMAS = (15, 25, 50)
 SETS = {"CBSD432": ("CBSD432/*/*.jpg", 7, 27), "Train400": ("Train400/*.png", 5, 17)}
@@ -85,10 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows = search(pairs, base, list(changes(base, names)))
             found.append({"set": name, "sigma": sigma, "pictures": len(pairs), "decibels": rows})
             print(table(name, sigma, rows), flush=True)
-    data = machine.metadata(machine.available_cores())
-    path = options.json or result_path(data, "-bm3d-search")
-    path.write_text(json.dumps({"metadata": data, "profile": options.profile, "results": found}, indent=1) + "\n")
-    print(f"Written to {path}", file=sys.stderr)
+    write_result({"profile": options.profile, "results": found}, "-bm3d-search", options.json)
     return 0
 
 

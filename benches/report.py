@@ -9,22 +9,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benches import machine
 from benches.rows import Row
 
 _RESULTS = Path(__file__).parent / "results"
+SCHEMA = 1
+README_BEGIN, README_END = "<!-- benches: begin -->", "<!-- benches: end -->"
+HEADERS = ("filter", "dtype", "ours ms", "spread", "best peer", "its ms", "ratio", "goal", "met", "% of copy", "equal")
+TEXT_COLUMNS = ("filter", "dtype", "best peer", "goal", "note")
+
+#: Average number of running programs before the first measurement from which on the table says so.
+BUSY_LOAD = 0.5
 
 
 def result_path(metadata: dict[str, Any], kind: str = "") -> Path:
     """Where a run's JSON goes unless it is told otherwise: named after when and what was measured."""
     return _RESULTS / f"{metadata['date'][:16].replace(':', '')}-{metadata['commit']}{kind}.json"
 
-SCHEMA = 1
-README_BEGIN, README_END = "<!-- benches: begin -->", "<!-- benches: end -->"
-HEADERS = ("filter", "dtype", "ours ms", "spread", "best peer", "its ms", "ratio", "goal", "met", "% of copy", "equal")
 
-#: Average number of running programs before the first measurement from which on the table says so.
-BUSY_LOAD = 0.5
-TEXT_COLUMNS = ("filter", "dtype", "best peer", "goal", "note")
+def write_result(found: dict[str, Any], kind: str, path: Path | None) -> None:
+    """What was found on this machine, as JSON, to ``path`` or to `result_path`."""
+    metadata = machine.metadata(machine.available_cores())
+    path = path or result_path(metadata, kind)
+    path.write_text(json.dumps({"metadata": metadata, **found}, indent=1) + "\n")
+    print(f"Written to {path}", file=sys.stderr)
 
 
 @dataclass(frozen=True)

@@ -142,14 +142,19 @@ def _gram(text: VectorText, count: int) -> None:
         square = _float_at(text, place)
         more = text.value(f"fmul float {ridge}, {text.one(count * size)}")
         least = text.value(f"fmul float {square}, {text.one(LEAST_RIDGE)}")
-        low = text.value(f"fcmp olt float {more}, {least}")
-        more = text.value(f"select i1 {low}, float {least}, float {more}")
-        text.add(f"  store float {text.value(f'fadd float {square}, {more}')}, ptr {place}")
+        whole = text.value(f"fadd float {square}, {_at_least(text, more, least)}")
+        text.add(f"  store float {whole}, ptr {place}")
     text.add("  ret void\n}")
 
 
 def _float_at(text: VectorText, place: str) -> str:
     return text.value(f"load float, ptr {place}")
+
+
+def _at_least(text: VectorText, number: str, least: str) -> str:
+    """The larger of two numbers; the first if it is NaN."""
+    low = text.value(f"fcmp olt float {number}, {least}")
+    return text.value(f"select i1 {low}, float {least}, float {number}")
 
 
 def _eliminate(text: VectorText, count: int) -> None:
@@ -171,9 +176,7 @@ def _eliminate(text: VectorText, count: int) -> None:
                 after += [text.fma(part, value, carried) for value, carried in zip(rows, before, strict=True)]
             values = before
             text.store(values[0], own, 4 * first)
-            pivot = _float_at(text, pivot_at)
-            low = text.value(f"fcmp olt float {pivot}, {least}")
-            pivot = text.value(f"select i1 {low}, float {least}, float {pivot}")  # a NaN stays
+            pivot = _at_least(text, _float_at(text, pivot_at), least)
             root = text.value(f"call float @llvm.sqrt.f32(float {pivot})")
             scale = text.everywhere(text.value(f"fdiv float 1.0, {root}"))
             values = [text.op("fmul", value, scale) for value in values]

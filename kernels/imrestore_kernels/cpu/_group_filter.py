@@ -280,9 +280,7 @@ def _adapted(text: VectorText, f: Filtering, count: int, places: tuple[str, ...]
     without = text.op("fsub", text.constant(SIDE**2), trace)
     expected = text.op("fmul", text.op("fmul", excess, text.constant(count)), without)
     energy = text.larger(text.constant(_group_adaptive.LEAST_NUMBER), energy)  # none, and none expected; a NaN stays
-    part = text.op("fsub", text.constant(1.0), text.op("fdiv", expected, energy))
-    below = text.value(f"fcmp olt {text.vector} {part}, zeroinitializer")
-    part = text.value(f"select {text.flags} {below}, {text.vector} zeroinitializer, {text.vector} {part}")  # a NaN stays
+    part = text.larger("zeroinitializer", text.op("fsub", text.constant(1.0), text.op("fdiv", expected, energy)))  # here, too
     text.store(part, scalar)
     wanted = text.value(f"fcmp une float {text.value(f'extractelement {text.vector} {part}, i64 0')}, 0.0")
     with text.only_if(wanted):
