@@ -11,12 +11,13 @@ from imrestore.denoise import bm3d, nl_means
 from imrestore.filters import bilateral, gaussian, guided, mean, median
 
 if _typing.TYPE_CHECKING:
-    from imrestore import metrics, noise, repair
+    from imrestore import degrade, metrics, noise, repair
 
 __all__ = [
     "__version__",
     "bilateral",
     "bm3d",
+    "degrade",
     "gaussian",
     "get_num_threads",
     "guided",
@@ -34,7 +35,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _typing.Any:
     """Modules that are loaded when they are first named: half of the time that importing imrestore takes without them."""
-    if name in ("metrics", "noise", "repair"):
+    if name in ("degrade", "metrics", "noise", "repair"):
         from importlib import import_module
 
         with _forks.importing:

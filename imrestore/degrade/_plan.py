@@ -1,0 +1,253 @@
+"""What is to be done to every sample of a batch: drawn once, on the host, for all samples at a time, before any pixel is looked at.
+
+A plan is a list of launches: an operation of the kernels, the samples it is done to, and their parameters. It is the same for a
+NumPy, a CuPy and a torch batch, and for a sample alone or among others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from imrestore_kernels import philox
+from imrestore_kernels.samples import COLUMNS, Job
+
+from imrestore._checks.values import shown
+from imrestore.degrade._values import Choice, Floats, Value, distribution
+
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+#: Streams of random numbers of one step: the first for its parameters, the others for its operations.
+STREAMS_PER_STEP = 16
+#: Uniform random numbers that are made at once for each sample and step; steps that draw more pay for another call.
+DRAWN_AT_ONCE = 16
+
+
+class Operation(NamedTuple):
+    """A function of the kernels, in the module ``stem`` of either ring."""
+
+    stem: str
+    name: str
+    #: How the gradient comes back: 'same' (it is handed on as it is), 'adjoint' or 'gradient' (a function of that name; the
+    #: latter is also given the image).
+    backward: str = "same"
+    in_place: bool = True
+    #: Reads other samples of the batch, at the places in column A.
+    crosses: bool = False
+
+    @property
+    def backward_name(self) -> str:
+        return f"{self.name}_{self.backward}"
+
+
+IMAGE, TARGET, MASK = "image", "target", "mask"
+
+
+@dataclass
+class Launch:
+    """An operation on some samples of the batch."""
+
+    operation: Operation
+    ids: Numbers
+    jobs: Numbers
+    numbers: Floats
+    #: Whom it is done to: the image alone, or its companions as well.
+    roles: frozenset[str]
+    #: Columns of the jobs that differ for a mask.
+    for_masks: Mapping[int, int]
+    #: Channels of the results.
+    out_channels: Numbers
+
+
+@dataclass
+class Batch:
+    """Shapes of the samples as far as the plan goes, and the launches so far."""
+
+    indices: np.ndarray[Any, np.dtype[np.uint64]]
+    seed: int
+    channels: Numbers
+    heights: Numbers
+    widths: Numbers
+    data_range: float
+    steps: int
+    launches: list[Launch] = field(default_factory=list)
+    tables: list[Floats] = field(default_factory=list)
+    table_length: int = 0
+    records: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
+    recording: bool = False
+    _uniforms: dict[int, Floats] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, indices: np.ndarray[Any, np.dtype[np.uint64]], seed: int, shape: tuple[int, int, int], data_range: float, steps: int
+    ) -> Batch:
+        """Samples that all have the shape (channels, height, width)."""
+        count = len(indices)
+        channels, heights, widths = (np.full(count, n, np.int64) for n in shape)
+        return cls(indices, seed, channels, heights, widths, data_range, steps, records=[[] for _ in indices])
+
+    def uniforms(self, step: int, count: int) -> Floats:
+        """The first ``count`` random numbers, or more, of a step for every sample, (samples, count)."""
+        known = self._uniforms.get(step)
+        if known is None or known.shape[1] < count:
+            if not self._uniforms:
+                every = np.arange(self.steps, dtype=np.int64) * STREAMS_PER_STEP
+                drawn = philox.parameters(self.seed, self.indices, every, DRAWN_AT_ONCE)
+                self._uniforms = {n: drawn[:, n] for n in range(self.steps)}
+            if self._uniforms[step].shape[1] < count:
+                stream = np.array([step * STREAMS_PER_STEP], np.int64)
+                more = -(-count // DRAWN_AT_ONCE) * DRAWN_AT_ONCE
+                self._uniforms[step] = philox.parameters(self.seed, self.indices, stream, more)[:, 0]
+        return self._uniforms[step]
+
+    def table(self) -> Floats:
+        """All tables in one."""
+        return np.concatenate(self.tables) if self.tables else np.zeros(1)
+
+
+class Draw:
+    """What a step sees of a batch: the samples that it is done to, their shapes, and their random numbers.
+
+    Everything is an array with one entry per sample.
+    """
+
+    def __init__(self, batch: Batch, ids: Numbers, step: int, unit: float = 1.0) -> None:
+        self.batch, self.ids, self.step = batch, ids, step
+        #: What an amplitude of 1 in a step is in the image's units.
+        self.unit = unit
+        self._used = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def channels(self) -> Numbers:
+        return self.batch.channels[self.ids]
+
+    @property
+    def heights(self) -> Numbers:
+        return self.batch.heights[self.ids]
+
+    @property
+    def widths(self) -> Numbers:
+        return self.batch.widths[self.ids]
+
+    @property
+    def white(self) -> float:
+        """The value of white, from a black of 0."""
+        return self.batch.data_range
+
+    def at(self, step: int, ids: Numbers | None = None, unit: float | None = None) -> Draw:
+        """For another step, and for these samples only."""
+        return Draw(self.batch, self.ids if ids is None else ids, step, self.unit if unit is None else unit)
+
+    def uniforms(self, count: int = 1) -> Floats:
+        """The next ``count`` uniform random numbers in (0, 1) of each sample, (samples, count)."""
+        start, self._used = self._used, self._used + count
+        return self.batch.uniforms(self.step, self._used)[self.ids, start : self._used]
+
+    def value(self, value: Value) -> Floats:
+        """A parameter for each sample. A distribution takes one random number of each, a number none."""
+        drawn_from = distribution(value)
+        if drawn_from is None:
+            return np.full(len(self.ids), float(value))  # type: ignore[arg-type]
+        return drawn_from.sample(self.uniforms()[:, 0])
+
+    def option(self, value: Any) -> list[Any]:
+        """A parameter that is no number: as it is for all, or what each sample picks from a `Choice`."""
+        if not isinstance(value, Choice):
+            return [value] * len(self.ids)
+        return [value.values[i] for i in value.picks(self.uniforms()[:, 0]).tolist()]
+
+    def store(self, rows: Floats) -> Numbers:
+        """Keep a row of numbers of each sample for the kernels, (samples, ..); where each begins in the table."""
+        rows = np.ascontiguousarray(rows, np.float64).reshape(len(rows), -1)
+        start, length = self.batch.table_length, rows.shape[1]
+        self.batch.tables.append(rows.ravel())
+        self.batch.table_length += rows.size
+        return start + length * np.arange(len(rows), dtype=np.int64)
+
+    def launch(
+        self,
+        operation: Operation,
+        numbers: Sequence[Floats | float] = (),
+        *,
+        out: tuple[Numbers, Numbers] | None = None,
+        out_channels: Numbers | None = None,
+        stream: int = 1,
+        seed_index: int | None = None,
+        roles: Sequence[str] = (IMAGE,),
+        for_masks: Mapping[int, int] | None = None,
+        only: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+        **columns: Numbers | int,
+    ) -> None:
+        """Do ``operation`` to the samples.
+
+        Parameters
+        ----------
+        operation : Operation
+            What is done.
+        numbers : sequence
+            Its numbers, each one for all samples or an array with one for each.
+        out : tuple, optional
+            Height and width of the results, where they are not those of the samples.
+        out_channels : array, optional
+            Channels of the results, the same.
+        stream : int
+            First of its streams of random numbers, 1 to 15, among those of the step.
+        seed_index : int, optional
+            Number of the sample that random fields are made for, instead of each sample's own: 0 for a pattern that all share.
+        roles : sequence of str
+            Who it is done to: the image, or its companions as well.
+        for_masks : mapping, optional
+            Columns of the jobs that are different for a mask.
+        only : bool array, optional
+            Which of the samples, if not all.
+        **columns
+            Columns A to F of the jobs, by these letters.
+        """
+        count, batch = len(self.ids), self.batch
+        jobs = np.zeros((count, COLUMNS), np.int64)
+        jobs[:, Job.CHANNELS], jobs[:, Job.HEIGHT], jobs[:, Job.WIDTH] = self.channels, self.heights, self.widths
+        jobs[:, Job.OUT_HEIGHT], jobs[:, Job.OUT_WIDTH] = (self.heights, self.widths) if out is None else out
+        jobs[:, Job.SEED] = np.uint64(batch.seed).view(np.int64)
+        index = batch.indices[self.ids] if seed_index is None else np.full(count, seed_index, np.uint64)
+        jobs[:, Job.INDEX] = index.view(np.int64)
+        jobs[:, Job.STREAM] = self.step * STREAMS_PER_STEP + stream
+        for letter, column in columns.items():
+            jobs[:, Job[letter]] = column
+        values = np.zeros((count, COLUMNS))
+        for n, number in enumerate(numbers):
+            values[:, n] = number
+        results = self.channels if out_channels is None else out_channels
+        ids = self.ids
+        if only is not None:
+            ids, jobs, values, results = ids[only], jobs[only], values[only], results[only]
+        if len(ids) == 0:
+            return
+        batch.launches.append(Launch(operation, ids, jobs, values, frozenset(roles), dict(for_masks or {}), results))
+        batch.heights[ids], batch.widths[ids] = jobs[:, Job.OUT_HEIGHT], jobs[:, Job.OUT_WIDTH]
+        batch.channels[ids] = results
+
+    def record(self, name: str, **parameters: Any) -> None:
+        """Say what was drawn, for those who ask: arrays or lists with one entry per sample, or one value for all."""
+        if not self.batch.recording:
+            return
+        for k, sample in enumerate(self.ids.tolist()):
+            own = {key: _entry(value, k) for key, value in parameters.items()}
+            self.batch.records[sample].append((name, own))
+
+    def same_channels(self, allowed: Sequence[int], name: str) -> None:
+        """Samples with a number of channels that a step can work on."""
+        for found in set(self.channels.tolist()):
+            if found not in allowed:
+                raise ValueError(f"image has {shown(found)} channels; for {name} it must have {' or '.join(map(str, allowed))}")
+
+
+def _entry(value: Any, k: int) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim:
+        entry = value[k]
+        return entry.item() if entry.ndim == 0 else entry.tolist()
+    return value[k] if isinstance(value, list) else value

@@ -1,0 +1,199 @@
+"""A plan carried out on the CPU: every thread takes a sample through all of its steps, while it is in the cache."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from imrestore_kernels import forks
+from imrestore_kernels.cpu._interleave import load, store
+from imrestore_kernels.cpu._pool import run_rows
+from imrestore_kernels.samples import Job, Size, Work
+
+Array = np.ndarray[Any, Any]
+
+#: Elements of scratch memory that a thread keeps for its next sample: new memory costs a page fault for every 4 KiB.
+KEPT = 4_000_000
+#: Nanoseconds that a value takes in an average step, for the decision how many threads to wake.
+COST = 2.0
+
+_local = threading.local()
+
+
+def _scratch(count: int, dtype: np.dtype[Any]) -> Array:
+    """Memory of this thread's own, with what its last sample left in it."""
+    if count > KEPT:
+        return np.empty(count, dtype)
+    kept: dict[Any, Array] = _local.__dict__.setdefault("kept", {})
+    known = kept.get(dtype)
+    if known is None or known.size < count:
+        known = kept[dtype] = np.empty(count, dtype)
+    return known
+
+
+def function_of(stem: str, name: str) -> Any:
+    """An operation of this ring."""
+    with forks.importing:
+        return getattr(import_module(f"imrestore_kernels.cpu.{stem}"), name)
+
+
+class _Part:
+    """One operation on one sample."""
+
+    __slots__ = ("function", "jobs", "numbers", "place", "work")
+
+    def __init__(self, place: int, work: Work, row: int) -> None:
+        self.place, self.work = place, work
+        self.function = function_of(work.stem, work.name)
+        self.jobs = work.jobs[row : row + 1].copy()
+        self.numbers = work.numbers[row : row + 1]
+
+    def run(self, memory: Array, slots: tuple[int, int], side: int, table: Array) -> int:
+        """Work in the slots, beginning on one side; on which side the result is."""
+        other = side if self.work.in_place else 1 - side
+        self.jobs[0, Job.SRC], self.jobs[0, Job.DST] = slots[side], slots[other]
+        self.function(memory, memory, self.jobs, self.numbers, table, Size.of(self.jobs))
+        return other
+
+
+    def image(self, memory: Array, start: int) -> Array:
+        """A copy of what the operation is about to change."""
+        channels, height, width = (int(self.jobs[0, column]) for column in (Job.CHANNELS, Job.HEIGHT, Job.WIDTH))
+        return memory[start : start + channels * height * width].copy()
+
+    def back(self, memory: Array, slots: tuple[int, int], side: int, table: Array, image: Array | None) -> int:
+        """The gradient of the image from that of the result, which is on one side; on which side it is."""
+        work = self.work
+        if work.backward == "same":
+            return side
+        function = function_of(work.stem, f"{work.name}_{work.backward}")
+        if work.backward == "gradient":
+            self.jobs[0, Job.SRC] = self.jobs[0, Job.DST] = 0
+            own = memory[slots[side] :]
+            function(own, own, self.jobs, self.numbers, table, Size.of(self.jobs), image)
+            return side
+        other = side if work.in_place else 1 - side
+        self.jobs[0, Job.DST], self.jobs[0, Job.SRC] = slots[side], slots[other]
+        function(memory, memory, self.jobs, self.numbers, table, Size.of(self.jobs))
+        return other
+
+
+def run(
+    source: Array, result: Array, work: Sequence[Work], table: Array, compute: np.dtype[Any], kept: dict[Any, Any] | None
+) -> None:
+    """Do all ``work`` to the samples of ``source`` and write them to ``result``, both (n, channels, height, width) of any layout.
+
+    ``kept`` receives the images that the way back will ask for, by (place in ``work``, sample).
+    """
+    table = table.astype(compute)
+    slot = _slot(source.shape[1:], work)
+    if any(one.crosses for one in work):
+        _side_by_side(source, result, work, table, compute, slot)
+        return
+    parts = _by_sample(work, len(source))
+
+    def samples(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            memory, side = _scratch(2 * slot, compute), 0
+            _load(source[i], memory)
+            for part in parts[i]:
+                if kept is not None and part.work.backward == "gradient":
+                    kept[part.place, i] = part.image(memory, side * slot)
+                side = part.run(memory, (0, slot), side, table)
+            _store(memory[side * slot :], result[i])
+
+    _each(samples, len(source), slot * (1 + len(work)))
+
+
+def run_back(
+    gradient: Array, result: Array, work: Sequence[Work], table: Array, compute: np.dtype[Any], kept: dict[Any, Any]
+) -> None:
+    """The gradient of the images from that of what `run` made of them, both (n, channels, height, width)."""
+    table = table.astype(compute)
+    slot = _slot(result.shape[1:], work)
+    parts = _by_sample(work, len(result))
+
+    def samples(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            memory, side = _scratch(2 * slot, compute), 0
+            _load(gradient[i], memory)
+            for part in reversed(parts[i]):
+                side = part.back(memory, (0, slot), side, table, kept.get((part.place, i)))
+            _store(memory[side * slot :], result[i])
+
+    _each(samples, len(result), slot * (1 + len(work)))
+
+
+def _each(samples: Any, count: int, values: int) -> None:
+    """``samples(start, stop)`` over all of them. One alone stays here, so that its kernels may take several threads."""
+    if count == 1:
+        samples(0, 1)
+    else:
+        run_rows(samples, (), count, COST * values * count)
+
+
+def _side_by_side(
+    source: Array, result: Array, work: Sequence[Work], table: Array, compute: np.dtype[Any], slot: int
+) -> None:
+    """Step by step, with all samples in memory: where they look at each other."""
+    count = len(source)
+    memory = np.empty(2 * slot * count, compute)
+    starts = [(2 * slot * i, 2 * slot * i + slot) for i in range(count)]
+    sides = [0] * count
+
+    def begin(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            _load(source[i], memory[starts[i][0] :])
+
+    def end(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            _store(memory[starts[i][sides[i]] :], result[i])
+
+    _each(begin, count, slot)
+    for one in work:
+        before = sides.copy()  # the others' images stay where they are until all have been looked at
+        parts = [_Part(0, one, row) for row in range(len(one.ids))]
+        if one.crosses:
+            for part in parts:
+                partner = int(part.jobs[0, Job.A])
+                part.jobs[0, Job.A] = starts[partner][before[partner]]
+
+        def step(start: int, stop: int, one: Work = one, parts: Sequence[_Part] = parts, before: Sequence[int] = before) -> None:
+            for sample, part in zip(one.ids[start:stop].tolist(), parts[start:stop], strict=True):
+                sides[sample] = part.run(memory, starts[sample], before[sample], table)
+
+        _each(step, len(parts), slot)
+    _each(end, count, slot)
+
+
+def _load(picture: Array, memory: Array) -> None:
+    load(picture, memory[: picture.size].reshape(picture.shape))
+
+
+def _store(memory: Array, picture: Array) -> None:
+    store(memory[: picture.size].reshape(picture.shape), picture)
+
+
+def _by_sample(work: Sequence[Work], count: int) -> list[list[_Part]]:
+    parts: list[list[_Part]] = [[] for _ in range(count)]
+    for place, one in enumerate(work):
+        for row, sample in enumerate(one.ids.tolist()):
+            parts[sample].append(_Part(place, one, row))
+    return parts
+
+
+def _slot(shape: Sequence[int], work: Sequence[Work]) -> int:
+    """Elements that the largest state of a sample takes, whole cache lines of them."""
+    most = int(np.prod(shape))
+    for one in work:
+        jobs = one.jobs
+        most = max(
+            most,
+            int((jobs[:, Job.CHANNELS] * jobs[:, Job.HEIGHT] * jobs[:, Job.WIDTH]).max()),
+            int((one.out_channels * jobs[:, Job.OUT_HEIGHT] * jobs[:, Job.OUT_WIDTH]).max()),
+        )
+    return most + -most % 16
