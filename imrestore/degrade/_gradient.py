@@ -10,7 +10,8 @@ import torch  # noqa: TID253  loaded with the first tensor that requires grad
 from imrestore_kernels.samples import Work
 
 from imrestore import _dispatch
-from imrestore.degrade._run import Part, compute_type, forward, ring
+from imrestore.degrade import _run
+from imrestore.degrade._run import Part, compute_type, forward
 
 Array = np.ndarray[Any, Any]
 
@@ -33,7 +34,7 @@ class _Carried(torch.autograd.Function):  # type: ignore[misc]
             source = _dispatch.as_array(gradient.detach(), part.kind, part.device, "gradient")
             made, target = _dispatch.new_array(given, part.kind, part.device, part.array.shape, np.dtype(part.array.dtype))
             axes, compute = part.axes, compute_type(np.dtype(part.array.dtype))
-            ring(part.device).run_back(axes.samples(source), axes.samples(target), ctx.work, ctx.table, compute, ctx.kept)
+            _run.ring(part.device).run_back(axes.samples(source), axes.samples(target), ctx.work, ctx.table, compute, ctx.kept)
         return made, None, None, None, None
 
 

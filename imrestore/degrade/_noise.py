@@ -176,7 +176,7 @@ class PoissonNoise(Step):
     def plan(self, draw: Draw) -> None:
         peak, scale = draw.value(self.peak), draw.value(self.scale)
         shared = chosen(draw, self.grey)
-        draw.launch(_POISSON, [draw.white / peak, 0.0, 0.0, scale], A=np.where(shared, _SHARED, _OWN))
+        draw.launch(_POISSON, [draw.white / peak, 0.0, 0.0, scale - 1], A=np.where(shared, _SHARED, _OWN))
         draw.record("PoissonNoise", peak=peak, scale=scale, **({"grey": shared} if self.grey else {}))
 
 
@@ -229,7 +229,7 @@ class PoissonGaussianNoise(Step):
 
     def plan(self, draw: Draw) -> None:
         gain, read, offset = draw.value(self.gain), draw.value(self.read_noise), draw.value(self.offset)
-        draw.launch(_POISSON, [gain * draw.unit, read * draw.unit, offset * draw.unit, 1.0], A=_OWN)
+        draw.launch(_POISSON, [gain * draw.unit, read * draw.unit, offset * draw.unit], A=_OWN)
         draw.record("PoissonGaussianNoise", gain=gain, read_noise=read, offset=offset)
 
 

@@ -6,7 +6,7 @@ NumPy, a CuPy and a torch batch, and for a sample alone or among others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -67,9 +67,8 @@ class Batch:
 
     indices: np.ndarray[Any, np.dtype[np.uint64]]
     seed: int
-    channels: Numbers
-    heights: Numbers
-    widths: Numbers
+    #: A job for each sample as it is now, to be copied for every launch.
+    now: Numbers
     data_range: float
     steps: int
     launches: list[Launch] = field(default_factory=list)
@@ -77,6 +76,8 @@ class Batch:
     table_length: int = 0
     records: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
     recording: bool = False
+    #: Makes the random numbers: `philox.parameters`, or the same numbers sooner.
+    parameters: Callable[..., Floats] = philox.parameters
     _uniforms: dict[int, Floats] = field(default_factory=dict)
 
     @classmethod
@@ -84,9 +85,17 @@ class Batch:
         cls, indices: np.ndarray[Any, np.dtype[np.uint64]], seed: int, shape: tuple[int, int, int], data_range: float, steps: int
     ) -> Batch:
         """Samples that all have the shape (channels, height, width)."""
-        count = len(indices)
-        channels, heights, widths = (np.full(count, n, np.int64) for n in shape)
-        return cls(indices, seed, channels, heights, widths, data_range, steps, records=[[] for _ in indices])
+        now = np.zeros((len(indices), COLUMNS), np.int64)
+        now[:, Job.CHANNELS : Job.OUT_HEIGHT] = shape
+        now[:, Job.OUT_HEIGHT : Job.SEED] = shape[1:]
+        now[:, Job.SEED] = np.uint64(seed).view(np.int64)
+        now[:, Job.INDEX] = indices.view(np.int64)
+        return cls(indices, seed, now, data_range, steps, records=[[] for _ in indices])
+
+    @property
+    def sizes(self) -> tuple[Numbers, Numbers]:
+        """Heights and widths as they are now."""
+        return self.now[:, Job.HEIGHT].copy(), self.now[:, Job.WIDTH].copy()
 
     def uniforms(self, step: int, count: int) -> Floats:
         """The first ``count`` random numbers, or more, of a step for every sample, (samples, count)."""
@@ -94,12 +103,12 @@ class Batch:
         if known is None or known.shape[1] < count:
             if not self._uniforms:
                 every = np.arange(self.steps, dtype=np.int64) * STREAMS_PER_STEP
-                drawn = philox.parameters(self.seed, self.indices, every, DRAWN_AT_ONCE)
+                drawn = self.parameters(self.seed, self.indices, every, DRAWN_AT_ONCE)
                 self._uniforms = {n: drawn[:, n] for n in range(self.steps)}
             if self._uniforms[step].shape[1] < count:
                 stream = np.array([step * STREAMS_PER_STEP], np.int64)
                 more = -(-count // DRAWN_AT_ONCE) * DRAWN_AT_ONCE
-                self._uniforms[step] = philox.parameters(self.seed, self.indices, stream, more)[:, 0]
+                self._uniforms[step] = self.parameters(self.seed, self.indices, stream, more)[:, 0]
         return self._uniforms[step]
 
     def table(self) -> Floats:
@@ -113,10 +122,13 @@ class Draw:
     Everything is an array with one entry per sample.
     """
 
-    def __init__(self, batch: Batch, ids: Numbers, step: int, unit: float = 1.0) -> None:
+    def __init__(
+        self, batch: Batch, ids: Numbers, step: int, unit: float = 1.0, origin: tuple[Numbers, Numbers] | None = None
+    ) -> None:
         self.batch, self.ids, self.step = batch, ids, step
         #: What an amplitude of 1 in a step is in the image's units.
         self.unit = unit
+        self.origin = batch.sizes if origin is None else origin
         self._used = 0
 
     def __len__(self) -> int:
@@ -124,24 +136,37 @@ class Draw:
 
     @property
     def channels(self) -> Numbers:
-        return self.batch.channels[self.ids]
+        return self._column(Job.CHANNELS)
 
     @property
     def heights(self) -> Numbers:
-        return self.batch.heights[self.ids]
+        return self._column(Job.HEIGHT)
 
     @property
     def widths(self) -> Numbers:
-        return self.batch.widths[self.ids]
+        return self._column(Job.WIDTH)
+
+    def _column(self, column: Job) -> Numbers:
+        values: Numbers = self.batch.now[self.ids, column]
+        return values
 
     @property
     def white(self) -> float:
         """The value of white, from a black of 0."""
         return self.batch.data_range
 
-    def at(self, step: int, ids: Numbers | None = None, unit: float | None = None) -> Draw:
+    @property
+    def first_sizes(self) -> tuple[Numbers, Numbers]:
+        """Heights and widths where sizes are counted from: where the outermost chain begins, or the innermost that says so."""
+        return self.origin[0][self.ids], self.origin[1][self.ids]
+
+    def at(self, step: int, ids: Numbers | None = None) -> Draw:
         """For another step, and for these samples only."""
-        return Draw(self.batch, self.ids if ids is None else ids, step, self.unit if unit is None else unit)
+        return Draw(self.batch, self.ids if ids is None else ids, step, self.unit, self.origin)
+
+    def inside(self, unit: float, start: bool) -> Draw:
+        """For the steps of a chain, which may begin here to count sizes."""
+        return Draw(self.batch, self.ids, self.step, unit, None if start else self.origin)
 
     def uniforms(self, count: int = 1) -> Floats:
         """The next ``count`` uniform random numbers in (0, 1) of each sample, (samples, count)."""
@@ -208,28 +233,29 @@ class Draw:
         **columns
             Columns A to F of the jobs, by these letters.
         """
-        count, batch = len(self.ids), self.batch
-        jobs = np.zeros((count, COLUMNS), np.int64)
-        jobs[:, Job.CHANNELS], jobs[:, Job.HEIGHT], jobs[:, Job.WIDTH] = self.channels, self.heights, self.widths
-        jobs[:, Job.OUT_HEIGHT], jobs[:, Job.OUT_WIDTH] = (self.heights, self.widths) if out is None else out
-        jobs[:, Job.SEED] = np.uint64(batch.seed).view(np.int64)
-        index = batch.indices[self.ids] if seed_index is None else np.full(count, seed_index, np.uint64)
-        jobs[:, Job.INDEX] = index.view(np.int64)
+        batch, ids = self.batch, self.ids
+        jobs = batch.now[ids]
+        if out is not None:
+            jobs[:, Job.OUT_HEIGHT], jobs[:, Job.OUT_WIDTH] = out
+        if seed_index is not None:
+            jobs[:, Job.INDEX] = seed_index
         jobs[:, Job.STREAM] = self.step * STREAMS_PER_STEP + stream
         for letter, column in columns.items():
             jobs[:, Job[letter]] = column
-        values = np.zeros((count, COLUMNS))
+        values = np.zeros((len(ids), COLUMNS))
         for n, number in enumerate(numbers):
             values[:, n] = number
-        results = self.channels if out_channels is None else out_channels
-        ids = self.ids
+        results = jobs[:, Job.CHANNELS] if out_channels is None else out_channels
         if only is not None:
             ids, jobs, values, results = ids[only], jobs[only], values[only], results[only]
         if len(ids) == 0:
             return
         batch.launches.append(Launch(operation, ids, jobs, values, frozenset(roles), dict(for_masks or {}), results))
-        batch.heights[ids], batch.widths[ids] = jobs[:, Job.OUT_HEIGHT], jobs[:, Job.OUT_WIDTH]
-        batch.channels[ids] = results
+        if out is not None or out_channels is not None:
+            sizes = jobs[:, Job.OUT_HEIGHT : Job.SEED]
+            batch.now[ids, Job.CHANNELS] = results
+            batch.now[ids, Job.HEIGHT : Job.OUT_HEIGHT] = sizes
+            batch.now[ids, Job.OUT_HEIGHT : Job.SEED] = sizes
 
     def record(self, name: str, **parameters: Any) -> None:
         """Say what was drawn, for those who ask: arrays or lists with one entry per sample, or one value for all."""

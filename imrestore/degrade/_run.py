@@ -95,7 +95,8 @@ class Part:
             found.append(
                 Work(op.stem, op.name, launch.ids, jobs, launch.numbers, op.in_place, op.crosses, op.backward, results)
             )
-        self._check_sizes(found)
+        if self.role != IMAGE:
+            self._check_sizes(found)
         return found
 
     def _check_sizes(self, work: Sequence[Work]) -> None:
@@ -113,6 +114,9 @@ class Part:
     def result_shape(self, work: Sequence[Work]) -> tuple[int, int, int, int]:
         """(n, channels, height, width) of the results, which must be the same for all samples."""
         count, channels, height, width = self.source.shape
+        if count == 1 and self.role == IMAGE:
+            last = work[-1].jobs[0, Job.OUT_HEIGHT : Job.SEED].tolist() if work else (height, width)
+            return (1, int(work[-1].out_channels[0]) if work else channels, *last)
         shapes = np.tile(np.array([channels, height, width], np.int64), (count, 1))
         for one in work:
             shapes[one.ids, 0] = one.out_channels
@@ -147,6 +151,7 @@ def apply(
         shape = first.source.shape
         numbers = sample_numbers(index, shape[0])
         batch = Batch.of(numbers, seed_of(rng), shape[1:], _white(data_range, np.dtype(first.array.dtype)), step.span)
+        batch.parameters = ring(device).parameters
         step.plan(Draw(batch, np.arange(shape[0]), 0))
         table = batch.table()
         results = tuple(_carry_out(part, batch.launches, table) for part in parts)

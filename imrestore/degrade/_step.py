@@ -6,12 +6,13 @@ import dataclasses
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from imrestore_kernels import forks
 
-from imrestore._checks.values import is_sequence, one_of, positive, real, shown
+from imrestore._checks.values import flag, integer, is_sequence, one_of, positive, real, shown
 from imrestore.degrade._plan import Batch, Draw
 from imrestore.degrade._seed import sample_numbers, seed_of
 from imrestore.degrade._values import Choice, chances, check_value, pick
@@ -32,6 +33,10 @@ class Step:
     def plan(self, draw: Draw) -> None:
         """Draw the parameters of all samples and say what is to be done."""
         raise NotImplementedError
+
+    def __str__(self) -> str:
+        """The call that makes the step, without what is left at its default."""
+        return f"{type(self).__name__}({', '.join(_said(self))})"
 
     def __call__(
         self,
@@ -128,6 +133,12 @@ class Step:
         return batch.records[0] if count is None else batch.records
 
 
+def _said(step: Any) -> list[str]:
+    """Parameters that are not at their defaults, as they are written in a call."""
+    fields = [f for f in dataclasses.fields(step) if f.name != "steps"]
+    return [f"{f.name}={value!r}" for f in fields if (value := getattr(step, f.name)) is not f.default and value != f.default]
+
+
 def check_fields(
     owner: Step, low: float, high: float, *names: str, above: bool = False, whole: bool = False
 ) -> None:
@@ -158,25 +169,22 @@ class _Several(Step):
 
     steps: tuple[Step, ...]
 
-    @property
+    @cached_property
     def span(self) -> int:
         return 1 + sum(step.span for step in self.steps)
 
+    @cached_property
+    def _offsets(self) -> list[int]:
+        """By how much the number of each step is above that of this one."""
+        return [1, *(1 + int(n) for n in np.cumsum([step.span for step in self.steps]))][:-1]
+
     def _numbered(self, draw: Draw) -> list[tuple[Step, int]]:
         """The steps and their numbers, in order."""
-        numbered, at = [], draw.step + 1
-        for one in self.steps:
-            numbered.append((one, at))
-            at += one.span
-        return numbered
+        return [(one, draw.step + offset) for one, offset in zip(self.steps, self._offsets, strict=True)]
 
     def __str__(self) -> str:
-        rest = [
-            f"{f.name}={getattr(self, f.name)!r}"
-            for f in dataclasses.fields(self)  # type: ignore[arg-type]
-            if f.name != "steps" and getattr(self, f.name) != f.default
-        ]
-        inner = ",\n".join([*(textwrap.indent(str(one), "    ") for one in self.steps), *(f"    {item}" for item in rest)])
+        rest = [f"    {item}" for item in _said(self)]
+        inner = ",\n".join([*(textwrap.indent(str(one), "    ") for one in self.steps), *rest])
         return f"{type(self).__name__}(\n{inner},\n)"
 
 
@@ -194,6 +202,9 @@ class Chain(_Several):
         The amplitudes in the steps (sigma of noise, thresholds, levels) are meant for images with this value of white and are
         scaled to that of each image. Without it they are in the image's own units, as everywhere in imrestore. A chain with
         255 does the same to uint8 images and to floats from 0 to 1.
+    start : bool, default: False
+        Whether sizes that are multiples of those at the start (`Resize` with ``of='start'``) count from here, also where this chain
+        is part of another; otherwise they count from where that other begins.
 
     Raises
     ------
@@ -214,15 +225,18 @@ class Chain(_Several):
 
     steps: tuple[Step, ...]
     white: float | None = None
+    start: bool = False
 
-    def __init__(self, steps: Sequence[Step], white: float | None = None) -> None:
+    def __init__(self, steps: Sequence[Step], white: float | None = None, start: bool = False) -> None:
         object.__setattr__(self, "steps", steps_of("steps", steps))
+        object.__setattr__(self, "start", flag("start", start))
         object.__setattr__(self, "white", None if white is None else positive("white", white, "None or a finite number > 0"))
 
     def plan(self, draw: Draw) -> None:
         unit = draw.unit if self.white is None else draw.white / self.white
+        inner = draw.inside(unit, self.start)
         for one, number in self._numbered(draw):
-            one.plan(draw.at(number, unit=unit))
+            one.plan(inner.at(number))
 
 
 @dataclass(frozen=True, init=False)
@@ -233,11 +247,15 @@ class Shuffled(_Several):
     ----------
     steps : sequence of steps
         What is done, each once.
+    keep : sequence of int, optional
+        Positions in `steps` of those that come in the order given here, at the places that they have drawn.
 
     Raises
     ------
     TypeError
-        If `steps` is no sequence of steps.
+        If `steps` is no sequence of steps, or `keep` no sequence of whole numbers.
+    ValueError
+        If `keep` names a position that there is not, or one twice.
 
     Examples
     --------
@@ -248,13 +266,24 @@ class Shuffled(_Several):
     """
 
     steps: tuple[Step, ...]
+    keep: tuple[int, ...] = ()
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], keep: Sequence[int] = ()) -> None:
         object.__setattr__(self, "steps", steps_of("steps", steps))
+        allowed = f"different whole numbers from 0 to {len(self.steps) - 1}"
+        if not is_sequence(keep):
+            raise TypeError(f"keep is {shown(keep)} of type {type(keep).__name__}; it must be a sequence of {allowed}")
+        numbers = tuple(integer("keep", one, allowed) for one in keep)
+        if len(set(numbers)) != len(numbers) or not all(0 <= one < len(self.steps) for one in numbers):
+            raise ValueError(f"keep is {shown(keep)}; it must be {allowed}")
+        object.__setattr__(self, "keep", numbers)
 
     def plan(self, draw: Draw) -> None:
         numbered = self._numbered(draw)
-        order = np.argsort(draw.uniforms(len(numbered)), axis=1, kind="stable")
+        keys = draw.uniforms(len(numbered)).copy()
+        kept = list(self.keep)
+        keys[:, kept] = np.sort(keys[:, kept], axis=1)
+        order = np.argsort(keys, axis=1, kind="stable")
         for place in range(len(numbered)):
             for which, (one, number) in enumerate(numbered):
                 chosen = order[:, place] == which
@@ -306,19 +335,19 @@ class OneOf(_Several):
 
 @dataclass(frozen=True, init=False)
 class Maybe(_Several):
-    """A step that is done with some chance, which every sample draws for itself.
+    """Steps that are done with some chance, which every sample draws for itself.
 
     Parameters
     ----------
-    step : step
-        What is done, or a sequence of steps that are all done or none of them.
+    steps : step or sequence of steps
+        What is done: all of them or none.
     p : float, default: 0.5
         Its chance, 0 to 1.
 
     Raises
     ------
     TypeError
-        If `step` is no step.
+        If `steps` is no step and no sequence of steps.
     ValueError
         If `p` is no chance.
 
@@ -332,8 +361,8 @@ class Maybe(_Several):
     steps: tuple[Step, ...]
     p: float = 0.5
 
-    def __init__(self, step: Step | Sequence[Step], p: float = 0.5) -> None:
-        object.__setattr__(self, "steps", steps_of("step", (step,) if isinstance(step, Step) else step))
+    def __init__(self, steps: Step | Sequence[Step], p: float = 0.5) -> None:
+        object.__setattr__(self, "steps", steps_of("steps", (steps,) if isinstance(steps, Step) else steps))
         number = real("p", p, "a number from 0 to 1")
         if not 0 <= number <= 1:
             raise ValueError(f"p is {shown(p)}; it must be a number from 0 to 1")

@@ -57,6 +57,52 @@ class LogUniform:
 
 
 @dataclass(frozen=True)
+class SquareUniform:
+    """A number whose square is uniform, from `low` to `high`, both at least 0: a standard deviation of uniform variance."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _ordered(self, self.low, self.high)
+        if self.low < 0:
+            raise ValueError(f"low is {shown(self.low)}; it must be a finite number >= 0")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest number that can be drawn."""
+        return self.low, self.high
+
+    def sample(self, u: Floats) -> Floats:
+        """Numbers for uniform random numbers in (0, 1), one each."""
+        drawn: Floats = np.sqrt(self.low**2 + (self.high**2 - self.low**2) * u)
+        return drawn
+
+
+@dataclass(frozen=True)
+class InverseUniform:
+    """One over a number that is uniform from `low` to `high`, both above 0: the scale of a downsampling by a uniform factor."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _ordered(self, self.low, self.high)
+        if self.low <= 0:
+            raise ValueError(f"low is {shown(self.low)}; it must be a finite number > 0")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest number that can be drawn."""
+        return 1 / self.high, 1 / self.low
+
+    def sample(self, u: Floats) -> Floats:
+        """Numbers for uniform random numbers in (0, 1), one each."""
+        drawn: Floats = 1 / (self.low + (self.high - self.low) * u)
+        return drawn
+
+
+@dataclass(frozen=True)
 class Integers:
     """Every whole number from `low` to `high`, both taken in, is as likely."""
 
@@ -159,7 +205,41 @@ class Choice:
         return drawn
 
 
-Distribution: TypeAlias = Uniform | LogUniform | Integers | Normal | Beta | Choice
+@dataclass(frozen=True, init=False)
+class Mixture:
+    """One of several numbers, ranges and distributions, all as likely or with the chances `p`, and then a number from it."""
+
+    parts: tuple[Any, ...]
+    p: tuple[float, ...] | None = None
+
+    def __init__(self, parts: Any, p: Any = None) -> None:
+        object.__setattr__(self, "parts", tuple(parts))
+        object.__setattr__(self, "p", None if p is None else chances("p", p, len(self.parts)))
+        if not self.parts:
+            raise ValueError("parts is empty; there must be at least one")
+        for part in self.parts:
+            check_value("parts", part)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest number that can be drawn."""
+        limits = [(part, part) if (own := distribution(part)) is None else own.limits for part in self.parts]
+        return min(low for low, _ in limits), max(high for _, high in limits)
+
+    def sample(self, u: Floats) -> Floats:
+        """Numbers for uniform random numbers in (0, 1), one each: where a number lies in its part's share, it is uniform again."""
+        shares = np.full(len(self.parts), 1 / len(self.parts)) if self.p is None else np.array(self.p)
+        which = pick(u, len(shares), tuple(shares))
+        within = np.clip((u - (np.cumsum(shares) - shares)[which]) / shares[which], 2.0**-33, 1 - 2.0**-33)
+        drawn = np.empty(len(u))
+        for number, part in enumerate(self.parts):
+            own, mine = distribution(part), which == number
+            drawn[mine] = part if own is None else own.sample(within[mine])
+        return drawn
+
+
+_DISTRIBUTIONS = (Uniform, LogUniform, SquareUniform, InverseUniform, Integers, Normal, Beta, Choice, Mixture)
+Distribution: TypeAlias = Uniform | LogUniform | SquareUniform | InverseUniform | Integers | Normal | Beta | Choice | Mixture
 #: What a parameter may be: a number, a range of numbers, or a distribution.
 Value: TypeAlias = float | tuple[float, float] | Distribution
 
@@ -187,7 +267,7 @@ def distribution(value: Value) -> Distribution | None:
     """The distribution a parameter stands for, or None for a number."""
     if isinstance(value, tuple):
         return Uniform(*value)
-    return value if isinstance(value, Uniform | LogUniform | Integers | Normal | Beta | Choice) else None
+    return value if isinstance(value, _DISTRIBUTIONS) else None
 
 
 def check_value(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from imrestore_kernels import forks
+from imrestore_kernels import forks, philox
 from imrestore_kernels.cuda import _launch
 from imrestore_kernels.samples import COLUMNS, Job, Size, Work
 
 Array = np.ndarray[Any, Any]
 
+#: Random numbers for the parameters of steps, for all of a batch at once: here nothing is compiled for the CPU.
+parameters = philox.parameters
 
+
+@cache
 def function_of(stem: str, name: str) -> Any:
     """The launcher of an operation."""
     with forks.importing:

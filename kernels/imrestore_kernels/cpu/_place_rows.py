@@ -1,0 +1,173 @@
+"""Kernels of whole-pixel moves: flips, turns, transpositions, crops and shifts."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from imrestore_kernels.borders import CONSTANT, MIRROR, NEAREST, REFLECT
+from imrestore_kernels.cpu._jit import inline
+from imrestore_kernels.cpu._job_rows import CHANNELS, DST, HEIGHT, OUT_HEIGHT, OUT_WIDTH, SRC, WIDTH, compile_job_rows
+from imrestore_kernels.cpu._planes import inside_index
+from imrestore_kernels.cpu._vector import allocator, larger, smaller
+from imrestore_kernels.samples import Job
+
+A, B, C, D, E, F = (int(Job[letter]) for letter in "ABCDEF")
+
+#: Rows of a turned image made together: what they read of a source row is one cache line.
+TILE = 16
+_NEVER = 1 << 62
+
+
+@cache
+def place_kernel(dtype: np.dtype[Any]) -> Any:
+    """Kernel over the rows of the result, of all channels."""
+    real = dtype.type
+    new_places = allocator(np.int64)
+
+    @inline
+    def put(
+        src: Any, dst: Any, base: int, row: int, width: int, columns: Any, first: int, last: int, to: int, count: int, cval: Any
+    ) -> None:
+        """One row of the result from the source row that begins at ``base``; -1 is a row outside."""
+        if row < 0:
+            for x in range(count):
+                dst[to + x] = cval
+            return
+        start = base + row * width
+        for x in range(first):
+            dst[to + x] = src[start + columns[x]] if columns[x] >= 0 else cval
+        if first < last:  # columns inside go up or down one by one
+            step = 1 if last - first < 2 or columns[first + 1] > columns[first] else -1
+            begin = start + columns[first]
+            if step > 0:
+                for x in range(last - first):
+                    dst[to + first + x] = src[begin + x]
+            else:
+                for x in range(last - first):
+                    dst[to + first + x] = src[begin - x]
+        for x in range(last, count):
+            dst[to + x] = src[start + columns[x]] if columns[x] >= 0 else cval
+
+    @inline
+    def put_turned(src: Any, dst: Any, base: int, y: int, stop: int, places: Any, job: Any, to: int, cval: Any) -> None:
+        """Some rows of the result, column by column; ``places`` are the beginnings of source rows."""
+        count, width, mode = job[OUT_WIDTH], job[WIDTH], int(cval[0])
+        for row in range(y, stop):
+            column = inside_index(job[D] + job[E] * row, width, mode)
+            if column < 0:
+                for x in range(count):
+                    dst[to + row * count + x] = real(cval[1])
+        first = inside_index(job[D] + job[E] * y, width, mode)
+        last = inside_index(job[D] + job[E] * (stop - 1), width, mode)
+        if first >= 0 and last >= 0 and abs(last - first) == stop - 1 - y:
+            step = 1 if last >= first else -1
+            for x in range(count):
+                begin = base + places[x] + first
+                for row in range(stop - y):
+                    dst[to + (y + row) * count + x] = src[begin + step * row] if places[x] >= 0 else real(cval[1])
+        else:
+            for row in range(y, stop):
+                column = inside_index(job[D] + job[E] * row, width, mode)
+                if column >= 0:
+                    for x in range(count):
+                        dst[to + row * count + x] = src[base + places[x] + column] if places[x] >= 0 else real(cval[1])
+
+    def rows(src: Any, dst: Any, jobs: Any, numbers: Any, table: Any, number: int, row_start: int, row_stop: int) -> None:
+        job, mode, cval = jobs[number], int(numbers[number, 0]), real(numbers[number, 1])
+        height, width, count = job[HEIGHT], job[WIDTH], job[OUT_WIDTH]
+        plane, out_plane = height * width, job[OUT_HEIGHT] * count
+        turned = job[C] != 0
+        places = new_places(count)
+        first, last = count, 0
+        for x in range(count):
+            if turned:
+                row = inside_index(job[A] + job[C] * x, height, mode)
+                places[x] = row * width if row >= 0 else -1
+            else:
+                column = job[D] + job[F] * x
+                places[x] = inside_index(column, width, mode)
+                if 0 <= column < width:
+                    first, last = smaller(first, x), x + 1
+        first = smaller(first, last)
+        for c in range(job[CHANNELS]):
+            base, to = job[SRC] + c * plane, job[DST] + c * out_plane
+            if turned:
+                for y in range(row_start, row_stop, TILE):
+                    put_turned(src, dst, base, y, smaller(y + TILE, row_stop), places, job, to, numbers[number])
+            else:
+                for y in range(row_start, row_stop):
+                    row = inside_index(job[A] + job[B] * y, height, mode)
+                    put(src, dst, base, row, width, places, first, last, to + y * count, count, cval)
+
+    return compile_job_rows(rows, "place", dtype)
+
+
+@inline
+def sources(r: int, length: int, mode: int, least: int, most: int, found: Any, at: int) -> None:
+    """The positions from ``least`` to ``most`` that the border rule takes to ``r``.
+
+    Left behind are two progressions by their first members, which may lie beyond the last, and the last and the step of both.
+    """
+    first, second, step, last = _NEVER, _NEVER, _NEVER, most
+    if mode == CONSTANT or (mode == NEAREST and 0 < r < length - 1):
+        first = r if r >= least else _NEVER
+    elif mode == NEAREST:
+        first = least if r == 0 else larger(r, least)
+        last = most if r == length - 1 else smaller(0, most)
+        step = 1
+    elif mode == REFLECT or (mode == MIRROR and length > 1):
+        step = 2 * length if mode == REFLECT else 2 * length - 2
+        other = step - 1 - r if mode == REFLECT else step - r
+        first = least + (r - least) % step
+        if mode == REFLECT or 0 < r < length - 1:
+            second = least + (other - least) % step
+    else:
+        step = length
+        first = least + (r - least) % step
+    found[at], found[at + 1], found[at + 2], found[at + 3] = first, second, last, step
+
+
+@cache
+def place_adjoint_kernel(dtype: np.dtype[Any]) -> Any:
+    """Kernel over the rows of the image: each pixel adds up what came from it, first row to last, first column to last."""
+    real = dtype.type
+    new_places = allocator(np.int64)
+
+    @inline
+    def total(src: Any, begin: int, up: Any, row_step: int, across: Any, at: int, column_step: int) -> Any:
+        result = real(0)
+        for i in range(2):
+            t = up[i]
+            while t <= up[2]:
+                for k in range(2):
+                    s = across[at + k]
+                    while s <= across[at + 2]:
+                        result += src[begin + t * row_step + s * column_step]
+                        s += across[at + 3]
+                t += up[3]
+        return result
+
+    def rows(src: Any, dst: Any, jobs: Any, numbers: Any, table: Any, number: int, row_start: int, row_stop: int) -> None:
+        job, mode = jobs[number], int(numbers[number, 0])
+        height, width, out_height, out_width = job[HEIGHT], job[WIDTH], job[OUT_HEIGHT], job[OUT_WIDTH]
+        turned = job[C] != 0
+        row_sign, column_sign = (job[C], job[E]) if turned else (job[B], job[F])
+        row_count, column_count = (out_width, out_height) if turned else (out_height, out_width)
+        row_pitch, column_pitch = (1, out_width) if turned else (out_width, 1)
+        up, across = new_places(4), new_places(4 * width)
+        row_end, column_end = job[A] + row_sign * (row_count - 1), job[D] + column_sign * (column_count - 1)
+        for x in range(width):
+            sources(x, width, mode, smaller(job[D], column_end), larger(job[D], column_end), across, 4 * x)
+        row_step, column_step = row_sign * row_pitch, column_sign * column_pitch
+        for y in range(row_start, row_stop):
+            sources(y, height, mode, smaller(job[A], row_end), larger(job[A], row_end), up, 0)
+            for c in range(job[CHANNELS]):
+                begin = job[DST] + c * out_height * out_width - job[A] * row_step - job[D] * column_step
+                to = job[SRC] + (c * height + y) * width
+                for x in range(width):
+                    dst[to + x] = total(src, begin, up, row_step, across, 4 * x, column_step)
+
+    return compile_job_rows(rows, "place_adjoint", dtype)
