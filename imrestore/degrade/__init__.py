@@ -14,6 +14,7 @@ from imrestore.degrade._step import Chain, Maybe, OneOf, Shuffled, Step
 from imrestore.degrade._values import Beta, Choice, Integers, InverseUniform, LogUniform, Mixture, Normal, SquareUniform, Uniform
 
 __all__ = [
+    "JPEG",
     "Banding",
     "Beta",
     "Camera",
@@ -30,7 +31,6 @@ __all__ = [
     "Haze",
     "Integers",
     "InverseUniform",
-    "JPEG",
     "LogUniform",
     "Maybe",
     "MissingBoxes",

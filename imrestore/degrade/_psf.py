@@ -5,9 +5,13 @@ Angles are in degrees, counterclockwise as seen, from the direction of the colum
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from imrestore.degrade._values import Floats
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 #: What the outer rings of a window may add up to and still be left out: half a rounding of float32, beside a sum of one.
 NEGLIGIBLE = 2.0**-24
@@ -88,15 +92,21 @@ def sinc(size: int, cutoff: Floats) -> Floats:
     return _normalised(values)
 
 
+@lru_cache(maxsize=256)
+def _rings(size: int, axes: int) -> tuple[Numbers, Numbers]:
+    """Places of the weights ring by ring, the outermost first, and where each ring begins among them."""
+    reach = np.abs(np.arange(size) - size // 2)
+    ring = (reach if axes == 2 else np.maximum(reach[:, None], reach[None, :])).ravel()
+    order = np.argsort(-ring, kind="stable")
+    return order, np.flatnonzero(np.diff(ring[order], prepend=-1))
+
+
 def trimmed_sizes(weights: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The smallest odd size of each, (n, size) or (n, size, size), outside of which there is nothing that float32 would notice."""
-    size = weights.shape[-1]
-    reach = np.abs(np.arange(size) - size // 2)
-    ring = reach if weights.ndim == 2 else np.maximum(reach[:, None], reach[None, :])
-    flat = np.abs(weights).reshape(len(weights), -1)
-    order = np.arange(size // 2 + 1)
-    per_ring = flat @ (ring.reshape(-1, 1) == order).astype(np.float64)
-    beyond = np.cumsum(per_ring[:, ::-1], axis=1)[:, ::-1]  # of a ring and all outside of it
+    order, starts = _rings(weights.shape[-1], weights.ndim)
+    outside_in = np.abs(weights).reshape(len(weights), -1)[:, order]
+    per_ring = np.add.reduceat(outside_in, starts, axis=1)  # no matrix product: its order of sums depends on how many there are
+    beyond = np.cumsum(per_ring, axis=1)  # of a ring and all outside of it
     kept: np.ndarray[tuple[int], np.dtype[np.int64]] = 2 * np.maximum((beyond > NEGLIGIBLE).sum(axis=1), 1) - 1
     return kept
 

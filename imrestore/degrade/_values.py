@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -266,8 +267,14 @@ def pick(u: Floats, count: int, p: tuple[float, ...] | None) -> np.ndarray[Any, 
 def distribution(value: Value) -> Distribution | None:
     """The distribution a parameter stands for, or None for a number."""
     if isinstance(value, tuple):
-        return Uniform(*value)
+        return _range(*value)
     return value if isinstance(value, _DISTRIBUTIONS) else None
+
+
+@lru_cache(maxsize=1024)
+def _range(low: float, high: float) -> Uniform:
+    """Made and checked once: chains draw from the same ranges again and again."""
+    return Uniform(low, high)
 
 
 def check_value(
