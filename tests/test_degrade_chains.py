@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import skimage.data
 from imrestore_kernels.cuda import _launch
 from imrestore_kernels.cuda import batches as cuda_batches
 
@@ -15,20 +14,9 @@ from imrestore import degrade, metrics
 from imrestore.degrade import _run
 from tests.backends import same_bits
 from tests.cuda_on_cpu.emulator import Emulator, compiler
+from tests.damage_steps import CHAINS, STEPS, photograph
 
-CHAINS = {
-    "bsrgan": degrade.bsrgan(4),
-    "bsrgan by 2": degrade.bsrgan(2),
-    "real_esrgan": degrade.real_esrgan(4),
-    "classical": degrade.classical(4, sigma=(0, 10), blur=(0.2, 2)),
-}
 MANY = 4000
-
-
-def photograph(height: int, width: int) -> np.ndarray:
-    """Part of a photograph, (3, height, width) float32 from 0 to 1."""
-    picture = skimage.data.astronaut()[40 : 40 + height, 160 : 160 + width]
-    return np.ascontiguousarray(picture.transpose(2, 0, 1) / 255, np.float32)
 
 
 def drawn(chain: degrade.Chain) -> list[list[tuple[str, dict[str, Any]]]]:
@@ -138,15 +126,16 @@ def test_real_esrgan_draws_what_was_published() -> None:
 
 
 @pytest.mark.skipif(compiler() is None, reason="the CUDA emulator needs g++")
-@pytest.mark.parametrize("name", ["bsrgan", "real_esrgan"])
+@pytest.mark.parametrize("name", ["bsrgan", "real_esrgan", *STEPS])
 def test_both_rings_make_the_same_of_any_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.stack([photograph(32, 24), photograph(32, 24)[::-1]] * 4)
     numbers = [5, 3, 17, 4, 9, 12, 0, 7]
-    wanted = np.stack([CHAINS[name](one, rng=7, index=k, channel_axis=0) for one, k in zip(images, numbers, strict=True)])
-    assert same_bits(CHAINS[name](images, rng=7, index=numbers), wanted)
+    chain = {**CHAINS, **STEPS}[name]
+    wanted = np.stack([chain(one, rng=7, index=k, channel_axis=0) for one, k in zip(images, numbers, strict=True)])
+    assert same_bits(chain(images, rng=7, index=numbers), wanted)
     monkeypatch.setattr(_run, "ring", lambda device: cuda_batches)
     with _launch.use(Emulator()):
-        found = CHAINS[name](images, rng=7, index=numbers)
+        found = chain(images, rng=7, index=numbers)
     assert same_bits(found, wanted)
 
 

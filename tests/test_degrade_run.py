@@ -17,20 +17,7 @@ from imrestore.degrade import _run
 from tests.backends import same_bits
 from tests.cases import FLOATS, INTEGERS
 from tests.cuda_on_cpu.emulator import Emulator, compiler
-
-#: Every kind of launch: other samples for some, random fields, parameters of each sample, in another order for each.
-CHAIN = degrade.Chain(
-    [
-        degrade.Maybe(degrade.GaussianNoise((1, 9), grey=0.5), 0.6),
-        degrade.Shuffled(
-            [degrade.PoissonNoise((50, 100)), degrade.SpeckleNoise((0.01, 0.1)), degrade.SaltAndPepper((0, 0.2)), degrade.Clip()]
-        ),
-        degrade.ColorNoise((1, 5)),
-        degrade.RowNoise((0, 2), axis=degrade.Choice(["rows", "columns"])),
-        degrade.Quantize(degrade.Integers(16, 64)),
-    ],
-    white=255,
-)
+from tests.damage_steps import NOISE as CHAIN
 
 
 def batch_of(count: int = 5, channels: int = 3, height: int = 21, width: int = 18, dtype: str = "float32") -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from imrestore._checks.values import integer, one_of, shown
 from imrestore.degrade._blur import GaussianBlur, GeneralizedGaussianBlur, PlateauBlur, SincBlur
@@ -206,8 +207,8 @@ _KINDS = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 
 def _blur(sigma: tuple[float, float]) -> Step:
     """A blur of `real_esrgan`: in a tenth of the samples a filter that rings."""
-    where = {"size": _SIZES, "mode": "mirror"}
-    turned = {**where, "angle": (-180, 180)}
+    where: dict[str, Any] = {"size": _SIZES, "mode": "mirror"}
+    turned: dict[str, Any] = {**where, "angle": (-180, 180)}
     general, plateau = Mixture([(0.5, 1), (1, 4)]), Mixture([(1, 1), (1, 2)])
     kinds = [
         GaussianBlur(sigma, **where),

@@ -12,6 +12,7 @@ from imrestore_kernels.samples import Work
 from imrestore import _dispatch
 from imrestore.degrade import _run
 from imrestore.degrade._run import Part, compute_type, forward
+from imrestore.degrade._torch_memory import own_memory
 
 Array = np.ndarray[Any, Any]
 
@@ -30,7 +31,7 @@ class _Carried(torch.autograd.Function):  # type: ignore[misc]
     def backward(ctx: Any, gradient: Any) -> Any:
         part: Part = ctx.part
         given = part.given.detach()
-        with _dispatch.on_device(given, part.kind, part.device):
+        with _dispatch.on_device(given, part.kind, part.device), own_memory(part.kind, part.device):
             source = _dispatch.as_array(gradient.detach(), part.kind, part.device, "gradient")
             made, target = _dispatch.new_array(given, part.kind, part.device, part.array.shape, np.dtype(part.array.dtype))
             axes, compute = part.axes, compute_type(np.dtype(part.array.dtype))

@@ -15,6 +15,7 @@ from imrestore._checks.images import axis_number
 from imrestore._checks.values import positive, shown
 from imrestore.degrade._plan import IMAGE, MASK, TARGET, Batch, Draw, Launch
 from imrestore.degrade._seed import sample_numbers, seed_of
+from imrestore.degrade._torch_memory import own_memory
 
 Array = np.ndarray[Any, Any]
 
@@ -147,7 +148,7 @@ def apply(
     for role, other in ((TARGET, target), (MASK, mask)):
         if other is not None:
             parts.append(_companion(role, other, first, image, channel_axis, batch_axis))
-    with _dispatch.on_device(image, kind, device):
+    with _dispatch.on_device(image, kind, device), own_memory(kind, device):
         shape = first.source.shape
         numbers = sample_numbers(index, shape[0])
         batch = Batch.of(numbers, seed_of(rng), shape[1:], _white(data_range, np.dtype(first.array.dtype)), step.span)

@@ -60,7 +60,59 @@ def warmup_jobs() -> list[tuple[str, Callable[[], object]]]:
     jobs.append(("histograms uint8", partial(histogram_kernel, np.dtype(np.uint8))))
     jobs += [(f"bit set {dtype}", partial(bitset_kernel, np.dtype(dtype))) for dtype in ("uint16", "float32")]
     jobs += [(f"separable sums {dtype}", partial(_separable.pass_kernel, np.dtype(dtype))) for dtype in ("int64", "float64")]
-    return jobs + _bm3d_jobs()
+    return jobs + _bm3d_jobs() + _damage_jobs()
+
+
+def _damage_jobs() -> list[tuple[str, Callable[[], object]]]:
+    """All that damages and varies images, in float32, and how pictures of the usual dtypes get there and back."""
+    import numpy as np
+
+    with forks.importing:
+        from imrestore_kernels.cpu import (
+            _curves,
+            _interleave,
+            _noise_rows,
+            _philox,
+            _resampling_weights,
+            blurring,
+            camera,
+            haze,
+            jpeg,
+            missing,
+            resizing,
+        )
+
+    real = np.dtype(np.float32)
+    builders: dict[str, Callable[[np.dtype[np.float32]], object]] = {
+        "normal noise": _noise_rows.normal_kernel,
+        "correlated noise": _noise_rows.correlated_kernel,
+        "Poisson noise": _noise_rows.poisson_kernel,
+        "impulse noise": _noise_rows.impulse_kernel,
+        "line noise": _noise_rows.lines_kernel,
+        "quantisation and clipping": _noise_rows.values_kernel,
+        "convolution": blurring.convolution,
+        "convolution, borders folded back": blurring.fold,
+        "resampling down": resizing.down,
+        "resampling along": resizing.along,
+        "weights of resampling": _resampling_weights.weights_kernel,
+        "weights of resampling, transposed": _resampling_weights.transpose_kernel,
+        "JPEG of colours": jpeg.colour_kernel,
+        "JPEG of grey": jpeg.grey_kernel,
+        "missing shapes": missing.shapes_kernel,
+        "haze": haze.haze_kernel,
+        "mosaic": camera.mosaic_kernel,
+        "demosaic": camera.demosaic_kernel,
+        "demosaic, transposed": camera.demosaic_adjoint_kernel,
+        "curves": _curves.curve_kernel,
+        "slopes of curves": _curves.slope_kernel,
+    }
+    jobs: list[tuple[str, Callable[[], object]]] = [(name, partial(build, real)) for name, build in builders.items()]
+    jobs += [("random numbers", _philox.draws_kernel), ("places of resampling", _resampling_weights.index_kernel)]
+    for dtype in map(np.dtype, ("uint8", "uint16", "float32")):
+        for channels in (1, 3):
+            jobs.append((f"{channels} channels of {dtype} to planes", partial(_interleave.load_kernel, dtype, real, channels)))
+            jobs.append((f"planes to {channels} channels of {dtype}", partial(_interleave.store_kernel, dtype, real, channels)))
+    return jobs
 
 
 def _bm3d_jobs() -> list[tuple[str, Callable[[], object]]]:
