@@ -26,6 +26,8 @@ PACKAGES = (
     "pywavelets",
     "opencv-contrib-python-headless",
     "bm3d",
+    "albumentations",
+    "kornia",
     "torch",
 )
 CUDA_PACKAGES = ("cupy-cuda12x", "cupy-cuda13x", "cucim-cu12", "cucim-cu13")

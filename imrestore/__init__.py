@@ -11,10 +11,11 @@ from imrestore.denoise import bm3d, nl_means
 from imrestore.filters import bilateral, gaussian, guided, mean, median
 
 if _typing.TYPE_CHECKING:
-    from imrestore import degrade, metrics, noise, repair
+    from imrestore import augment, degrade, metrics, noise, repair
 
 __all__ = [
     "__version__",
+    "augment",
     "bilateral",
     "bm3d",
     "degrade",
@@ -35,7 +36,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _typing.Any:
     """Modules that are loaded when they are first named: half of the time that importing imrestore takes without them."""
-    if name in ("degrade", "metrics", "noise", "repair"):
+    if name in ("augment", "degrade", "metrics", "noise", "repair"):
         from importlib import import_module
 
         with _forks.importing:

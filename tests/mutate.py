@@ -86,7 +86,45 @@ NOISE = {
 BM3D_STAGES = ["tests/test_bm3d_pieces.py", "tests/test_bm3d_kernel.py"]
 BM3D_IMAGES = ["tests/test_bm3d.py", "tests/test_bm3d_noise.py", "tests/test_bm3d_images.py", "tests/test_bm3d_dask.py"]
 BM3D_SHARED = [f"tests/test_{name}.py" for name in ("properties", "threads", "text_kernel")] + ["-k", "bm3d"]
+DEGRADE = [["tests/test_degrade_plan.py"], ["tests/test_degrade_run.py"], ["tests/test_degrade_chains.py"]]
+#: Files of `cpu` that are about a kind of damage, by the test that is.
+DAMAGE = {
+    "noising": ("noising", "_noise_rows", "_poisson"),
+    "blurring": ("blurring", "_convolution_text", "_border_text"),
+    "resizing": ("resizing", "_resampling_text", "_resampling_weights"),
+    "jpeg": ("jpeg", "_jpeg_rows", "_jpeg_blocks", "_jpeg_text"),
+    "missing": ("missing",),
+    "haze": ("haze", "_splines"),
+    "camera": ("camera", "_curves"),
+}
 SUITES: dict[str, list[list[str]]] = {
+    **{
+        f"imrestore/degrade/_{name}.py": DEGRADE
+        for name in ("distributions", "values", "seed", "plan", "step", "run", "gradient", "chains", "noise", "defects")
+    },
+    **{
+        f"imrestore/degrade/_{name}.py": [["tests/test_degrade_blur.py"], *DEGRADE[2:]]
+        for name in ("psf", "windows", "blur", "blur_optics", "resize")
+    },
+    "imrestore/degrade/_jpeg.py": [["tests/test_damage_jpeg.py"]],
+    "imrestore/degrade/_missing.py": [["tests/test_degrade_missing.py"]],
+    **{f"imrestore/degrade/_{name}.py": [["tests/test_degrade_camera.py"]] for name in ("haze", "camera")},
+    **{
+        f"kernels/imrestore_kernels/cpu/{name}.py": [[f"tests/test_damage_{test}.py", "-k", "not compiles"]]
+        for test, names in DAMAGE.items() for name in names
+    },
+    **{
+        f"kernels/imrestore_kernels/cuda/{test}.{kind}": [[f"tests/test_damage_{test}.py", "-k", "not compiles"]]
+        for test in DAMAGE for kind in ("cu", "py")
+    },
+    "kernels/imrestore_kernels/cpu/batches.py": DEGRADE[1:],
+    "kernels/imrestore_kernels/cuda/batches.py": [["tests/test_cuda_batches.py"], *DEGRADE[1:]],
+    "kernels/imrestore_kernels/cpu/_interleave.py": [["tests/test_interleave.py"]],
+    "kernels/imrestore_kernels/philox.py": [["tests/test_philox.py"]],
+    "kernels/imrestore_kernels/elementary.py": [["tests/test_elementary.py"]],
+    "kernels/imrestore_kernels/poisson.py": [["tests/test_poisson_numbers.py"]],
+    "kernels/imrestore_kernels/cpu/_philox.py": [["tests/test_philox.py"]],
+    "kernels/imrestore_kernels/cpu/_elementary.py": [["tests/test_elementary.py"]],
     **{f"imrestore/_checks/{name}.py": CHECKS for name in ("values", "images", "windows")},
     "imrestore/_checks/joint.py": [*CHECKS, ["tests/test_guided.py"]],
     "imrestore/_checks/noise.py": NOISE_CHECKS,
@@ -188,8 +226,9 @@ def cuda_tests() -> list[str]:
 
 def targets() -> list[str]:
     """Files worth breaking."""
-    patterns = ("imrestore/_*.py", *(f"imrestore/{family}/_*.py" for family in ("filters", "denoise", "noise", "metrics")),
-                "imrestore/_checks/*.py", "kernels/imrestore_kernels/*.py", "kernels/imrestore_kernels/cpu/*.py")  # fmt: skip
+    families = ("filters", "denoise", "noise", "metrics", "degrade", "augment")
+    patterns = ("imrestore/_*.py", *(f"imrestore/{family}/_*.py" for family in families), "imrestore/_checks/*.py",
+                "kernels/imrestore_kernels/*.py", "kernels/imrestore_kernels/cpu/*.py")  # fmt: skip
     patterns += ("kernels/imrestore_kernels/cuda/*.cu", "kernels/imrestore_kernels/cuda/*.cuh") if cuda_tests() else ()
     found = sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
     return [f for f in found if Path(f).name not in ("__init__.py", "_version.py", "_warmup.py")]

@@ -319,8 +319,8 @@ def test_the_noises_of_the_demo_are_what_their_names_say() -> None:
 def test_the_demo_shows_12_bits_in_16_as_bright_as_they_are(tmp_path: Path) -> None:
     y, x = np.mgrid[:30, :40]
     tifffile.imwrite(tmp_path / "dark.tif", ((x + y) * 4095 // 68).astype(np.uint16))
-    image, name = _demo._photograph(tmp_path / "dark.tif")
+    image, name = _demo.photograph(tmp_path / "dark.tif")
     np.testing.assert_allclose(image, (x + y) / 68 * 255, atol=0.6)
     assert (image.dtype, name) == (np.uint8, "dark.tif, 0 to 4095 made 0 to 255")
     tifffile.imwrite(tmp_path / "flat.tif", np.full((20, 20), 1024, np.uint16))
-    assert (_demo._photograph(tmp_path / "flat.tif")[0] == 4).all()
+    assert (_demo.photograph(tmp_path / "flat.tif")[0] == 4).all()

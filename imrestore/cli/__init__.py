@@ -51,6 +51,10 @@ def _command(argv: Sequence[str] | None) -> int:
             from imrestore.cli import _info
 
             return _info.info(as_json=args.json)
+        if args.command == "degrade":
+            from imrestore.cli import _degrade
+
+            return _degrade.degrade(args)
         if args.command == "noise":
             from imrestore.cli import _noise
 

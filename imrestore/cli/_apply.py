@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imrestore.cli._report import FileResult
 from imrestore.cli._wording import of_options
 from imrestore.cli.files import FileError, Limits, Page, printable, read
 
@@ -43,6 +45,16 @@ class Recipe:
         for name in ("kernel", "psd"):
             if name in self.options:
                 self.options[name] = _spectrum(name, self.options[name], limits)
+
+    def begin(self, number: int) -> None:
+        """The pages to come are those of another file."""
+        self.estimates = []
+
+    def tell(self, result: FileResult) -> None:
+        """Report the noise that was estimated."""
+        if self.estimates:
+            result.sigma = self.estimates
+            result.notes.append(_estimated(self.estimates))
 
     def pages(self, pages: Iterable[Page], kind: str) -> Iterator[Page]:
         """The filtered pages, one by one or, with ``volume``, all as one image with a further axis."""
@@ -129,6 +141,17 @@ class Recipe:
                 where = np.expand_dims(where, where.ndim if channel_axis % ndim == ndim - 1 else 0)
             keywords["where"] = where
         return keywords
+
+
+def _estimated(sigmas: list[tuple[float, ...]]) -> str:
+    """What was estimated of the channels, as a range where there are pages; these may differ in their channels."""
+
+    def text(values: tuple[float | None, ...]) -> str:
+        known = [value for value in values if value is not None]
+        low, high = f"{min(known):.4g}", f"{max(known):.4g}"
+        return low if low == high else f"{low} to {high}"
+
+    return f"estimated sigma: {', '.join(map(text, itertools.zip_longest(*sigmas)))}"
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ def demo(out: str, image: Path | None, threads: int | None) -> int:
 
     try:
         count = imrestore.get_num_threads() if threads is None else _checks.thread_count(threads, "threads")
-        original, name = _photograph(image)
+        original, name = photograph(image)
     except (FileError, ValueError) as error:
         raise UsageError(of_options(error)) from error
     kind = "colour" if original.ndim == 3 else "grey"
@@ -162,7 +162,7 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def _photograph(path: Path | None) -> tuple[Image, str]:
+def photograph(path: Path | None) -> tuple[Image, str]:
     """8-bit grey or RGB: the user's, or one that scikit-image carries (NASA, public domain)."""
     if path is None:
         from skimage import data

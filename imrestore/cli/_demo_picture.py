@@ -65,14 +65,14 @@ def _draw(rows: Sequence[tuple[str, Sequence[Cell]]], side: int) -> Any:
         draw.text((MARGIN, y), name, INK, heading)
         for i, cell in enumerate(cells):
             x = MARGIN + i * (side + GAP)
-            canvas.paste(Image.fromarray(_detail(cell.image, side)), (x, y + above))
+            canvas.paste(Image.fromarray(detail(cell.image, side)), (x, y + above))
             draw.text((x, y + above + side + 6), cell.title, INK, title)
             draw.text((x, y + above + side + 29), cell.numbers, SOFT, small)
         y += above + side + below
     return canvas
 
 
-def _detail(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def detail(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """A square of `side` pixels, unscaled: scaling would hide the noise. Small pictures are repeated pixel by pixel."""
     height, width = image.shape[:2]
     factor = max(1, -(-side // min(height, width)))

@@ -23,6 +23,31 @@ FILTER_OPTIONS = {
     "mode", "cval", "axes", "channel_axis", "where", "nan_policy",
 }  # fmt: skip
 
+CHAINS = ("classical", "bsrgan", "real_esrgan")
+DEGRADE = """\
+For every image: do damage to it, drawn from a seed and the number of the image, and say what was drawn. The same seed, number
+and steps give the same pixels anywhere: also in Python, on any number of threads."""
+DEGRADE_EPILOG = """\
+chains and steps:
+  --chain is a published chain: classical (bicubic downsampling), bsrgan or real_esrgan; all make the image smaller by --scale.
+  --step is a call of a name in imrestore.degrade or imrestore.augment, with numbers, texts, lists and further such calls as
+  arguments: --step "GaussianBlur((0.5, 2))" --step "GaussianNoise(Uniform(5, 25))". Steps are done in the order given, on
+  a scale where white is 255, whatever the depth of the file (--white changes that).
+
+samples:
+  File k of the list, from 0, is sample INDEX + k of the seed: with --seed 7 --index 12 the first file gets what the chain
+  gives in Python for rng=7, index=12; for --step that is Chain([..], white=255). Page p of a file with pages is sample
+  INDEX + k + p * 2**32. Every file is alone: MixUp and CutMix find nothing to mix it with.
+
+files:
+  PNG, JPEG, TIFF and NPY, as for the filters; 16 bits stay 16 bits. The largest number of an unsigned integer type is white,
+  unless --data-range says otherwise; signed integers and floats need it. CMYK is damaged ink by ink. Alpha is no light: it
+  is left untouched, but it goes where its pixels go, and where the size changes it is resized.
+
+exit codes:
+  0 all well; 1 some files failed, the rest was written; 2 wrong usage, nothing was written; 130 stopped by Ctrl-C
+"""
+
 NOISE = """\
 For every channel: the standard deviation of the noise, from patches and from wavelets, and the two parts of a variance that
 grows with the signal (in raw images: gain and read noise)."""
@@ -119,6 +144,10 @@ def build(version: str) -> argparse.ArgumentParser:
         )  # fmt: skip
         _add_own_options(one.add_argument_group("the filter"), name)
         _add_files(one)
+    _add_degrade(commands.add_parser(
+        "degrade", help="damage images, repeatably, as super-resolution and denoising networks are trained with",
+        description=DEGRADE, epilog=DEGRADE_EPILOG, formatter_class=formatter, allow_abbrev=False,
+    ))  # fmt: skip
     _add_noise(commands.add_parser("noise", help="how noisy pictures are", description=NOISE, allow_abbrev=False))
     _add_compare(commands.add_parser(
         "compare", help="PSNR, SSIM and MS-SSIM of two images", description="How close an image is to a reference.",
@@ -190,6 +219,22 @@ def _add_bm3d(add: Callable[..., None]) -> None:
     add("--psd", type=Path, metavar="FILE", help="correlated noise: NPY array of its power spectral density, as numpy.fft.fft2")
 
 
+def _add_degrade(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the damage")
+    what = group.add_mutually_exclusive_group()
+    what.add_argument("--chain", choices=CHAINS, help="a published chain")
+    what.add_argument("--step", action="append", metavar="CALL", help="a step, as 'GaussianNoise(25)'; may be given again")
+    what.add_argument("--gallery", action="store_true", help="draw all steps and chains on a photograph, into the folder OUT")
+    group.add_argument("--scale", type=int, metavar="N", help="by how much --chain makes the image smaller, 1 to 16 (4)")
+    group.add_argument("--white", type=positive, metavar="V", help="value of white that --step speaks of (255)")
+    group.add_argument("--seed", type=int, metavar="N", help="seed, 0 to 2**64 - 1 (a new one, which is reported)")
+    group.add_argument("--index", type=int, default=0, metavar="N", help="number of the first file's sample (0)")
+    group.add_argument("--data-range", type=positive, metavar="R", help="value of white in the files: 4095 ..; needed for floats")
+    group.add_argument("--channel-axis", type=axis, default="auto", metavar="A", help="axis of the channels, auto or none (auto)")
+    group.add_argument("--image", metavar="PATH", type=Path, help="a photograph of your own for --gallery")
+    _add_files(parser, inputs="*", volume=False)
+
+
 def _add_noise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes")
     parser.add_argument("-r", "--recursive", action="store_true", help="look into subfolders")
@@ -222,8 +267,8 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-def _add_files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes")
+def _add_files(parser: argparse.ArgumentParser, inputs: str = "+", volume: bool = True) -> None:
+    parser.add_argument("inputs", nargs=inputs, metavar="IN", help="image file, folder, or pattern in quotes")
     group = parser.add_argument_group("files")
     group.add_argument("-o", "--out", metavar="OUT", help="folder for the results, or for one input a file name")
     group.add_argument("--in-place", action="store_true", help="replace the inputs by the results")
@@ -231,7 +276,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     what = group.add_mutually_exclusive_group()
     what.add_argument("--overwrite", action="store_true", help="replace results that exist")
     what.add_argument("--resume", action="store_true", help="skip inputs whose result exists")
-    group.add_argument("--volume", action="store_true", help="filter the pages as one 3-D image, not one by one")
+    if volume:
+        group.add_argument("--volume", action="store_true", help="filter the pages as one 3-D image, not one by one")
     _add_limits(group)
     group = parser.add_argument_group("running")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores)")
@@ -300,8 +346,16 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
         _checks.nan_policy(options["nan_policy"])
     if "percentile" in options:
         _checks.rank_and_percentile(options.get("rank"), options["percentile"], 1, False)
+    check_running(args)
+    return options
+
+
+def check_running(args: argparse.Namespace) -> None:
+    """What all commands that write files are told of threads and reports."""
+    from imrestore import _checks, get_num_threads
+
     if args.threads is not None:
         _checks.thread_count(args.threads, "threads")
     if args.report is not None and args.report.suffix.lower() != ".json":
         raise ValueError(f"report is {str(args.report)!r}; its name must end in .json")
-    return options
+    get_num_threads()  # refuses a senseless IMRESTORE_NUM_THREADS

@@ -23,6 +23,7 @@ class FileResult:
     shape: list[int] | None = None  # of the first page
     dtype: str | None = None
     sigma: list[tuple[float, ...]] | None = None  # estimated: of each page, of each channel
+    draw: list[list[dict[str, Any]]] | None = None  # of damage: of each page the steps, and what was drawn for them
     error: str | None = None
     notes: list[str] = field(default_factory=list)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import itertools
 import math
 import os
 import signal
@@ -16,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from imrestore.cli._apply import Recipe
 from imrestore.cli._parser import UsageError, check
@@ -27,17 +26,32 @@ from imrestore.cli.files import FileError, Limits, Page, format_of, new_file, pr
 
 Step = Callable[[str], None]
 
+
+class Treatment(Protocol):
+    """What is done to files: a filter or damage."""
+
+    command: str
+    seconds: float  # spent on pixels so far
+    hear: Callable[[float], object] | None  # told of the part of a page that is done
+
+    def begin(self, number: int) -> None:
+        """The pages to come are those of this file of the list."""
+
+    def pages(self, pages: Iterable[Page], kind: str) -> Iterator[Page]:
+        """What becomes of a file's pages."""
+
+    def tell(self, result: FileResult) -> None:
+        """Report what was found or drawn."""
+
+
 # A filter's word about its arguments, or an encoder's about the pixels and what it was asked to keep with them.
 UNWRITABLE = (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, struct.error, zlib.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out ``imrestore mean`` and the other filters and return the exit code."""
-    import imrestore
-
     try:
         options = check(args)
-        imrestore.get_num_threads()  # refuses a senseless IMRESTORE_NUM_THREADS
     except (TypeError, ValueError) as error:
         raise UsageError(of_options(error)) from error
     jobs = plan(args.inputs, args.out, in_place=args.in_place, recursive=args.recursive)
@@ -46,12 +60,19 @@ def run(args: argparse.Namespace) -> int:
         recipe = Recipe(args.command, options, volume=args.volume, limits=limits)
     except FileError as error:
         raise UsageError(str(error)) from error
+    return carry_out(args, options, recipe, jobs, limits)
+
+
+def carry_out(args: argparse.Namespace, parameters: dict[str, Any], recipe: Treatment, jobs: list[Job], limits: Limits) -> int:
+    """Do something to files and report it; the exit code."""
+    import imrestore
+
     existing = "replace" if args.overwrite or args.in_place else "skip" if args.resume else "refuse"
     results = [FileResult(printable(job.source), printable(job.target) if job.target else None) for job in jobs]
     with imrestore.threads(args.threads) if args.threads else contextlib.nullcontext():
         report = Report(
             command=args.command,
-            parameters=_plain(options),
+            parameters=_plain(parameters),
             threads=imrestore.get_num_threads(),
             version=imrestore.__version__,
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -74,15 +95,16 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _all(
-    jobs: list[Job], results: list[FileResult], recipe: Recipe, limits: Limits, existing: str, *, quiet: bool
+    jobs: list[Job], results: list[FileResult], recipe: Treatment, limits: Limits, existing: str, *, quiet: bool
 ) -> bool:
     """Work through the jobs; true if Ctrl-C ended it early."""
     within = recipe.command == "bm3d"
     with _two_step_interrupt() as interrupted, _progress(len(jobs), quiet, within) as (step, line, hear):
         recipe.hear = hear if within else None
-        for job, result in zip(jobs, results, strict=True):
+        for number, (job, result) in enumerate(zip(jobs, results, strict=True)):
             if interrupted():
                 return True
+            recipe.begin(number)
             step(result.input)
             start = time.perf_counter()
             try:
@@ -102,7 +124,7 @@ def _all(
         return interrupted()
 
 
-def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing: str) -> str:
+def _one(job: Job, result: FileResult, recipe: Treatment, limits: Limits, existing: str) -> str:
     """Filter one file and say what became of it."""
     if job.problem or job.target is None:
         raise FileError(job.problem or "no output")
@@ -112,7 +134,6 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
             return "skipped"
         raise FileError(f"{printable(job.target)} exists; --overwrite replaces it, --resume skips it")
     before = recipe.seconds
-    recipe.estimates = []
     with read(job.source, limits) as (source_kind, pages):
         try:
             with new_file(job.target, replace=existing == "replace") as file:
@@ -131,21 +152,8 @@ def _one(job: Job, result: FileResult, recipe: Recipe, limits: Limits, existing:
             raise FileError(printable(" ".join(of_options(error).split())) or type(error).__name__) from error
         finally:
             result.filter_seconds = round(recipe.seconds - before, 6)
-    if recipe.estimates:
-        result.sigma = recipe.estimates
-        result.notes.append(_estimated(recipe.estimates))
+    recipe.tell(result)
     return "written"
-
-
-def _estimated(sigmas: list[tuple[float, ...]]) -> str:
-    """What was estimated of the channels, as a range where there are pages; these may differ in their channels."""
-
-    def text(values: tuple[float | None, ...]) -> str:
-        known = [value for value in values if value is not None]
-        low, high = f"{min(known):.4g}", f"{max(known):.4g}"
-        return low if low == high else f"{low} to {high}"
-
-    return f"estimated sigma: {', '.join(map(text, itertools.zip_longest(*sigmas)))}"
 
 
 def _noted(pages: Iterable[Page], result: FileResult) -> Iterator[Page]:

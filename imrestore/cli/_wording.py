@@ -6,7 +6,7 @@ import re
 
 from imrestore.cli._parser import FILTER_OPTIONS
 
-KEYWORDS = FILTER_OPTIONS | {"crop", "data_range", "offset", "protocol", "report", "threads"}
+KEYWORDS = FILTER_OPTIONS | {"crop", "data_range", "offset", "protocol", "report", "scale", "threads", "white"}
 
 #: A keyword where it is none of English: at the start, before an equals sign, or with an underscore, but not in a formula.
 _NAMED = re.compile(

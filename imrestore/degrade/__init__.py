@@ -5,13 +5,14 @@ from imrestore.degrade._blur_optics import DefocusBlur, MotionBlur, PSFBlur
 from imrestore.degrade._camera import Camera, Gamma, Mosaic
 from imrestore.degrade._chains import bsrgan, classical, real_esrgan
 from imrestore.degrade._defects import Banding, Clip, DeadPixels, Quantize, RandomImpulse, RowNoise, SaltAndPepper
+from imrestore.degrade._distributions import Beta, Choice, Integers, InverseUniform, LogUniform, Normal, SquareUniform, Uniform
 from imrestore.degrade._haze import Haze
 from imrestore.degrade._jpeg import JPEG
 from imrestore.degrade._missing import MissingBoxes, MissingPixels, MissingStrokes, MissingText
 from imrestore.degrade._noise import ColorNoise, GaussianNoise, PoissonGaussianNoise, PoissonNoise, SpeckleNoise
 from imrestore.degrade._resize import Resize
 from imrestore.degrade._step import Chain, Maybe, OneOf, Shuffled, Step
-from imrestore.degrade._values import Beta, Choice, Integers, InverseUniform, LogUniform, Mixture, Normal, SquareUniform, Uniform
+from imrestore.degrade._values import Mixture
 
 __all__ = [
     "JPEG",

@@ -9,9 +9,10 @@ import numpy as np
 
 from imrestore._checks.values import finite, shown
 from imrestore.degrade import _psf
+from imrestore.degrade._distributions import Floats
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields
-from imrestore.degrade._values import Floats, Value
+from imrestore.degrade._values import Value
 from imrestore.degrade._windows import MOST, check_window, convolve, window_sizes
 
 #: Reach of a Gaussian's window in standard deviations, as `imrestore.gaussian` has it.

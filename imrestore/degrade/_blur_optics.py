@@ -9,9 +9,10 @@ import numpy as np
 
 from imrestore._checks.values import shown
 from imrestore.degrade import _psf
+from imrestore.degrade._distributions import pick
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields
-from imrestore.degrade._values import Value, pick
+from imrestore.degrade._values import Value
 from imrestore.degrade._windows import MOST, check_window, convolve, launch, window_sizes
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from imrestore_kernels.curves import Curve
 
+from imrestore.degrade._distributions import Choice, Floats, LogUniform, Normal
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields, check_option
-from imrestore.degrade._values import Choice, Floats, LogUniform, Normal, Value
+from imrestore.degrade._values import Value
 
 _MOSAIC = Operation("camera", "mosaic", backward="adjoint")
 _PLANE = Operation("camera", "mosaic", backward="adjoint", in_place=False)

@@ -10,11 +10,12 @@ from imrestore._checks.values import integer, one_of, shown
 from imrestore.degrade._blur import GaussianBlur, GeneralizedGaussianBlur, PlateauBlur, SincBlur
 from imrestore.degrade._camera import Camera
 from imrestore.degrade._defects import Clip, Quantize
+from imrestore.degrade._distributions import Choice, Integers, InverseUniform, LogUniform, SquareUniform
 from imrestore.degrade._jpeg import JPEG
 from imrestore.degrade._noise import ColorNoise, GaussianNoise, PoissonNoise
 from imrestore.degrade._resize import Resize
 from imrestore.degrade._step import Chain, Maybe, OneOf, Shuffled, Step
-from imrestore.degrade._values import Choice, Integers, InverseUniform, LogUniform, Mixture, SquareUniform, Value
+from imrestore.degrade._values import Mixture, Value
 
 #: Slope of the cubic of OpenCV and torch, which the published pipelines resize with.
 _CUBIC = -0.75

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from imrestore._checks.values import finite, flag, shown
+from imrestore.degrade._distributions import Choice
 from imrestore.degrade._plan import Draw, Operation
 from imrestore.degrade._step import Step, check_fields, check_option
-from imrestore.degrade._values import Choice, Value
+from imrestore.degrade._values import Value
 
 _IMPULSE = Operation("noising", "impulse", backward="adjoint")
 _LINES = Operation("noising", "lines")

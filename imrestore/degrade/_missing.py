@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from imrestore.degrade._distributions import Choice, Floats, Integers
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields
-from imrestore.degrade._values import Choice, Floats, Integers, Value, distribution
+from imrestore.degrade._values import Value, distribution
 
 _IMPULSE = Operation("noising", "impulse", backward="adjoint")
 _SHAPES = Operation("missing", "shapes", backward="adjoint")

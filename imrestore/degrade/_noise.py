@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from imrestore._checks.values import real, shown
+from imrestore.degrade._distributions import Floats
 from imrestore.degrade._plan import Draw, Operation
 from imrestore.degrade._step import Step, check_fields
-from imrestore.degrade._values import Floats, Value
+from imrestore.degrade._values import Value
 
 _GAUSSIAN = Operation("noising", "gaussian")
 _SPECKLE = Operation("noising", "speckle", backward="adjoint")

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from imrestore.degrade._values import Floats
+from imrestore.degrade._distributions import Floats
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 

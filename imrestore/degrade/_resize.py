@@ -9,9 +9,10 @@ import numpy as np
 
 from imrestore import _checks
 from imrestore._checks.values import finite, flag, integer, is_sequence, one_of, shown
+from imrestore.degrade._distributions import Choice, Floats
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields, check_option
-from imrestore.degrade._values import Choice, Floats, Value
+from imrestore.degrade._values import Value
 
 _RESAMPLE = Operation("resizing", "resample", backward="adjoint", in_place=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Axes:
             raise ValueError(f"{name} has {ndim} axes, {rest} of them beside batch_axis and channel_axis; {advice}")
         return cls(ndim, batch, channel)
 
-    @property
+    @cached_property
     def order(self) -> tuple[int, ...]:
         """The array's axes in the order samples, channels, height, width, as far as it has them."""
         rest = [a for a in range(self.ndim) if a not in (self.batch, self.channel)]
@@ -131,6 +132,17 @@ class Part:
         return (count, *(int(n) for n in shapes[0]))
 
 
+@lru_cache(maxsize=256)
+def _known_axes(ndim: int, batch_axis: int | None, channel_axis: int | None, name: str) -> Axes:
+    """Made and checked once: a data loader asks for the same ones again and again."""
+    return Axes.of(ndim, batch_axis, channel_axis, name)
+
+
+def _axes(ndim: int, batch_axis: Any, channel_axis: Any, name: str) -> Axes:
+    plain = all(axis is None or type(axis) is int for axis in (batch_axis, channel_axis))
+    return (_known_axes if plain else Axes.of)(ndim, batch_axis, channel_axis, name)
+
+
 def _times(shape: Any) -> str:
     return " x ".join(str(int(n)) for n in shape)
 
@@ -165,7 +177,7 @@ def _open(role: str, value: Any, kind: str, device: str, batch_axis: Any, channe
     array = _dispatch.as_array(free, kind, device, role)
     _checks.image_dtype(np.dtype(array.dtype), "iuf", role)
     _checks.image_shape(tuple(array.shape), role)
-    axes = Axes.of(array.ndim, batch_axis, channel_axis, role)
+    axes = _axes(array.ndim, batch_axis, channel_axis, role)
     return Part(role, value, kind, device, array, axes, axes.samples(array))
 
 
@@ -226,8 +238,13 @@ def forward(
 
 def ring(device: str) -> Any:
     """What carries out plans on a device."""
+    return _ring(device == "cpu")
+
+
+@cache
+def _ring(on_cpu: bool) -> Any:
     with forks.importing:
-        if device == "cpu":
+        if on_cpu:
             from imrestore_kernels.cpu import batches
         else:
             from imrestore_kernels.cuda import batches  # type: ignore[no-redef]

@@ -13,9 +13,10 @@ import numpy as np
 from imrestore_kernels import forks
 
 from imrestore._checks.values import flag, integer, is_sequence, one_of, positive, real, shown
+from imrestore.degrade._distributions import Choice, chances, pick
 from imrestore.degrade._plan import Batch, Draw
 from imrestore.degrade._seed import sample_numbers, seed_of
-from imrestore.degrade._values import Choice, chances, check_value, pick
+from imrestore.degrade._values import check_value
 
 
 class Step:

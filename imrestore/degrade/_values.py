@@ -1,4 +1,4 @@
-"""Parameters of steps: a number, or a distribution that every sample draws a number of its own from."""
+"""Parameters of steps: a number, a range or a distribution, and their checks."""
 
 from __future__ import annotations
 
@@ -9,206 +9,48 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from imrestore._checks.values import is_sequence, shown
-
-Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """Every number from `low` to `high` is as likely; the tuple ``(low, high)`` means the same."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _ordered(self, self.low, self.high)
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number that can be drawn."""
-        return self.low, self.high
-
-    def sample(self, u: Floats) -> Floats:
-        """Numbers for uniform random numbers in (0, 1), one each."""
-        return self.low + (self.high - self.low) * u
-
-
-@dataclass(frozen=True)
-class LogUniform:
-    """A number whose logarithm is uniform, from `low` to `high`, both above 0."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _ordered(self, self.low, self.high)
-        if self.low <= 0:
-            raise ValueError(f"low is {shown(self.low)}; it must be a finite number > 0")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number that can be drawn."""
-        return self.low, self.high
-
-    def sample(self, u: Floats) -> Floats:
-        """Numbers for uniform random numbers in (0, 1), one each."""
-        drawn: Floats = self.low * np.exp(u * math.log(self.high / self.low))
-        return drawn
-
-
-@dataclass(frozen=True)
-class SquareUniform:
-    """A number whose square is uniform, from `low` to `high`, both at least 0: a standard deviation of uniform variance."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _ordered(self, self.low, self.high)
-        if self.low < 0:
-            raise ValueError(f"low is {shown(self.low)}; it must be a finite number >= 0")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number that can be drawn."""
-        return self.low, self.high
-
-    def sample(self, u: Floats) -> Floats:
-        """Numbers for uniform random numbers in (0, 1), one each."""
-        drawn: Floats = np.sqrt(self.low**2 + (self.high**2 - self.low**2) * u)
-        return drawn
-
-
-@dataclass(frozen=True)
-class InverseUniform:
-    """One over a number that is uniform from `low` to `high`, both above 0: the scale of a downsampling by a uniform factor."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _ordered(self, self.low, self.high)
-        if self.low <= 0:
-            raise ValueError(f"low is {shown(self.low)}; it must be a finite number > 0")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number that can be drawn."""
-        return 1 / self.high, 1 / self.low
-
-    def sample(self, u: Floats) -> Floats:
-        """Numbers for uniform random numbers in (0, 1), one each."""
-        drawn: Floats = 1 / (self.low + (self.high - self.low) * u)
-        return drawn
-
-
-@dataclass(frozen=True)
-class Integers:
-    """Every whole number from `low` to `high`, both taken in, is as likely."""
-
-    low: int
-    high: int
-
-    def __post_init__(self) -> None:
-        _ordered(self, self.low, self.high)
-        if int(self.low) != self.low or int(self.high) != self.high:
-            raise ValueError(f"low and high are {shown(self.low)} and {shown(self.high)}; they must be whole numbers")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number that can be drawn."""
-        return self.low, self.high
-
-    def sample(self, u: Floats) -> Floats:
-        """Numbers for uniform random numbers in (0, 1), one each."""
-        drawn: Floats = self.low + np.floor(u * (self.high - self.low + 1))
-        return drawn
-
-
-@dataclass(frozen=True)
-class Normal:
-    """A normal number cut off at three standard deviations: parameters have ranges, and a tail would leave them."""
-
-    mean: float
-    sigma: float
-
-    def __post_init__(self) -> None:
-        for name, value in (("mean", self.mean), ("sigma", self.sigma)):
-            _number(name, value)
-        if self.sigma < 0:
-            raise ValueError(f"sigma is {shown(self.sigma)}; it must be a finite number >= 0")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number that can be drawn."""
-        return self.mean - 3 * self.sigma, self.mean + 3 * self.sigma
-
-    def sample(self, u: Floats) -> Floats:
-        """Numbers for uniform random numbers in (0, 1), one each."""
-        from scipy.special import ndtr, ndtri
-
-        tail = ndtr(-3.0)
-        drawn: Floats = self.mean + self.sigma * ndtri(tail + (1 - 2 * tail) * u)
-        return drawn
-
-
-@dataclass(frozen=True)
-class Beta:
-    """The beta distribution on 0 to 1: for ``a == b`` the mixing weight of mixup (Zhang, Cisse, Dauphin and Lopez-Paz 2018)."""
-
-    a: float
-    b: float
-
-    def __post_init__(self) -> None:
-        for name, value in (("a", self.a), ("b", self.b)):
-            if _number(name, value) <= 0:
-                raise ValueError(f"{name} is {shown(value)}; it must be a finite number > 0")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number that can be drawn."""
-        return 0.0, 1.0
-
-    def sample(self, u: Floats) -> Floats:
-        """Numbers for uniform random numbers in (0, 1), one each."""
-        from scipy.special import betaincinv
-
-        drawn: Floats = betaincinv(self.a, self.b, u)
-        return drawn
-
-
-@dataclass(frozen=True, init=False)
-class Choice:
-    """One of some values, all as likely or with the chances `p`, which add up to 1."""
-
-    values: tuple[Any, ...]
-    p: tuple[float, ...] | None = None
-
-    def __init__(self, values: Any, p: Any = None) -> None:
-        object.__setattr__(self, "values", tuple(values))
-        object.__setattr__(self, "p", None if p is None else chances("p", p, len(self.values)))
-        if not self.values:
-            raise ValueError("values is empty; there must be at least one")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest number that can be drawn."""
-        return min(self.values), max(self.values)
-
-    def picks(self, u: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Positions in `values` for uniform random numbers in (0, 1), one each."""
-        return pick(u, len(self.values), self.p)
-
-    def sample(self, u: Floats) -> Floats:
-        """Numbers for uniform random numbers in (0, 1), one each."""
-        drawn: Floats = np.asarray(self.values, np.float64)[self.picks(u)]
-        return drawn
+from imrestore._checks.values import shown
+from imrestore.degrade._distributions import (
+    Beta,
+    Choice,
+    Floats,
+    Integers,
+    InverseUniform,
+    LogUniform,
+    Normal,
+    SquareUniform,
+    Uniform,
+    chances,
+    number,
+    pick,
+)
 
 
 @dataclass(frozen=True, init=False)
 class Mixture:
-    """One of several numbers, ranges and distributions, all as likely or with the chances `p`, and then a number from it."""
+    """One of several numbers, ranges and distributions, all as likely or with the chances `p`, and then a number from it.
+
+    Parameters
+    ----------
+    parts : sequence
+        Numbers, ranges ``(low, high)`` and distributions.
+    p : sequence of float, optional
+        Their chances; by default all are as likely.
+
+    Raises
+    ------
+    TypeError
+        If a part is none of these, or `p` no sequence of numbers.
+    ValueError
+        If there are no parts, or `p` are no chances or not as many.
+
+    Examples
+    --------
+    >>> from imrestore.degrade import GaussianNoise, Mixture
+    >>> (_, drawn), = GaussianNoise(Mixture([(1, 2), 5], p=[0.9, 0.1])).draw((8, 8), rng=0)
+    >>> 1 <= drawn["sigma"] <= 5
+    True
+    """
 
     parts: tuple[Any, ...]
     p: tuple[float, ...] | None = None
@@ -233,8 +75,8 @@ class Mixture:
         which = pick(u, len(shares), tuple(shares))
         within = np.clip((u - (np.cumsum(shares) - shares)[which]) / shares[which], 2.0**-33, 1 - 2.0**-33)
         drawn = np.empty(len(u))
-        for number, part in enumerate(self.parts):
-            own, mine = distribution(part), which == number
+        for place, part in enumerate(self.parts):
+            own, mine = distribution(part), which == place
             drawn[mine] = part if own is None else own.sample(within[mine])
         return drawn
 
@@ -243,25 +85,6 @@ _DISTRIBUTIONS = (Uniform, LogUniform, SquareUniform, InverseUniform, Integers, 
 Distribution: TypeAlias = Uniform | LogUniform | SquareUniform | InverseUniform | Integers | Normal | Beta | Choice | Mixture
 #: What a parameter may be: a number, a range of numbers, or a distribution.
 Value: TypeAlias = float | tuple[float, float] | Distribution
-
-
-def chances(name: str, p: Any, count: int) -> tuple[float, ...]:
-    """Probabilities of ``count`` things, which add up to 1."""
-    allowed = f"{count} numbers >= 0 that add up to 1"
-    if not is_sequence(p):
-        raise TypeError(f"{name} is {shown(p)} of type {type(p).__name__}; it must be {allowed}")
-    numbers = tuple(_number(name, value) for value in p)
-    if len(numbers) != count or min(numbers, default=-1) < 0 or abs(sum(numbers) - 1) > 1e-6:
-        raise ValueError(f"{name} is {shown(p)}; it must be {allowed}")
-    return numbers
-
-
-def pick(u: Floats, count: int, p: tuple[float, ...] | None) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Whole numbers below ``count`` for uniform random numbers in (0, 1), one each, with the chances ``p``."""
-    if p is None:
-        return np.minimum((u * count).astype(np.int64), count - 1)
-    picked: np.ndarray[Any, np.dtype[np.int64]] = np.searchsorted(np.cumsum(p)[:-1], u, side="right")
-    return picked
 
 
 def distribution(value: Value) -> Distribution | None:
@@ -291,7 +114,7 @@ def check_value(
         numbers = [value] if drawn_from is None else list(drawn_from.limits)
         if isinstance(drawn_from, Choice):
             numbers = list(drawn_from.values)
-        found = [_number(name, number) for number in numbers]
+        found = [number(name, one) for one in numbers]
     except TypeError:
         raise TypeError(f"{name} is {shown(value)} of type {type(value).__name__}; it must be {allowed}") from None
     except ValueError:
@@ -309,19 +132,3 @@ def _allowed(low: float, high: float, above: bool, whole: bool) -> str:
     elif math.isfinite(low):
         what += f" {'>' if above else '>='} {low:g}"
     return what + (", or Integers or Choice of those" if whole else ", a range (low, high) or a distribution of those")
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} is {shown(value)} of type {type(value).__name__}; it must be a finite number")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} is {shown(value)}; it must be a finite number")
-    return float(value)
-
-
-def _ordered(owner: object, low: object, high: object) -> None:
-    first, second = _number("low", low), _number("high", high)
-    if first > second:
-        raise ValueError(f"{type(owner).__name__} goes from {shown(low)} to {shown(high)}; high must not be less than low")
-
-

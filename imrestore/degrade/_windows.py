@@ -10,9 +10,10 @@ import numpy as np
 from imrestore import _checks
 from imrestore._checks.values import finite
 from imrestore.degrade import _psf
+from imrestore.degrade._distributions import Floats
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import check_fields
-from imrestore.degrade._values import Floats, Value
+from imrestore.degrade._values import Value
 
 _CONVOLVE = Operation("blurring", "convolve", backward="adjoint", in_place=False)
 

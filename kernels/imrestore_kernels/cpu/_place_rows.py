@@ -19,6 +19,7 @@ A, B, C, D, E, F = (int(Job[letter]) for letter in "ABCDEF")
 #: Rows of a turned image made together: what they read of a source row is one cache line.
 TILE = 16
 _NEVER = 1 << 62
+_NONE, _MANY = -_NEVER, 1 - _NEVER
 
 
 @cache
@@ -32,24 +33,28 @@ def place_kernel(dtype: np.dtype[Any]) -> Any:
         src: Any, dst: Any, base: int, row: int, width: int, columns: Any, first: int, last: int, to: int, count: int, cval: Any
     ) -> None:
         """One row of the result from the source row that begins at ``base``; -1 is a row outside."""
+        result = dst[to : to + count]
         if row < 0:
             for x in range(count):
-                dst[to + x] = cval
+                result[x] = cval
             return
-        start = base + row * width
+        source = src[base + row * width : base + (row + 1) * width]
         for x in range(first):
-            dst[to + x] = src[start + columns[x]] if columns[x] >= 0 else cval
-        if first < last:  # columns inside go up or down one by one
-            step = 1 if last - first < 2 or columns[first + 1] > columns[first] else -1
-            begin = start + columns[first]
-            if step > 0:
-                for x in range(last - first):
-                    dst[to + first + x] = src[begin + x]
+            result[x] = source[columns[x]] if columns[x] >= 0 else cval
+        inside = last - first
+        if inside > 0:  # columns inside go up or down one by one
+            begin, end = columns[first], columns[last - 1]
+            some = result[first:last]
+            if end >= begin:
+                own = source[begin : end + 1]
+                for x in range(inside):
+                    some[x] = own[x]
             else:
-                for x in range(last - first):
-                    dst[to + first + x] = src[begin - x]
+                own = source[end : begin + 1]
+                for x in range(inside):
+                    some[x] = own[np.uint64(inside - 1 - x)]  # an index that may be negative is not made into vectors
         for x in range(last, count):
-            dst[to + x] = src[start + columns[x]] if columns[x] >= 0 else cval
+            result[x] = source[columns[x]] if columns[x] >= 0 else cval
 
     @inline
     def put_turned(src: Any, dst: Any, base: int, y: int, stop: int, places: Any, job: Any, to: int, cval: Any) -> None:
@@ -63,11 +68,20 @@ def place_kernel(dtype: np.dtype[Any]) -> Any:
         first = inside_index(job[D] + job[E] * y, width, mode)
         last = inside_index(job[D] + job[E] * (stop - 1), width, mode)
         if first >= 0 and last >= 0 and abs(last - first) == stop - 1 - y:
-            step = 1 if last >= first else -1
+            least, many = smaller(first, last), stop - y
+            block = dst[to + y * count : to + stop * count].reshape(many, count)
             for x in range(count):
-                begin = base + places[x] + first
-                for row in range(stop - y):
-                    dst[to + (y + row) * count + x] = src[begin + step * row] if places[x] >= 0 else real(cval[1])
+                if places[x] < 0:
+                    for row in range(many):
+                        block[row, x] = cval[1]
+                    continue
+                own = src[base + places[x] + least : base + places[x] + least + many]
+                if last >= first:
+                    for row in range(many):
+                        block[row, x] = own[row]
+                else:
+                    for row in range(many):
+                        block[row, x] = own[np.uint64(many - 1 - row)]
         else:
             for row in range(y, stop):
                 column = inside_index(job[D] + job[E] * row, width, mode)
@@ -130,6 +144,16 @@ def sources(r: int, length: int, mode: int, least: int, most: int, found: Any, a
     found[at], found[at + 1], found[at + 2], found[at + 3] = first, second, last, step
 
 
+@inline
+def single(found: Any, at: int) -> int:
+    """The only position, if there is one: nearly every pixel went to one place."""
+    first, second, last, step = found[at], found[at + 1], found[at + 2], found[at + 3]
+    here, there = first <= last, second <= last
+    if (here and (there or first + step <= last)) or (there and second + step <= last):
+        return _MANY
+    return first if here else second if there else _NONE
+
+
 @cache
 def place_adjoint_kernel(dtype: np.dtype[Any]) -> Any:
     """Kernel over the rows of the image: each pixel adds up what came from it, first row to last, first column to last."""
@@ -157,17 +181,25 @@ def place_adjoint_kernel(dtype: np.dtype[Any]) -> Any:
         row_sign, column_sign = (job[C], job[E]) if turned else (job[B], job[F])
         row_count, column_count = (out_width, out_height) if turned else (out_height, out_width)
         row_pitch, column_pitch = (1, out_width) if turned else (out_width, 1)
-        up, across = new_places(4), new_places(4 * width)
+        up, across, lone = new_places(4), new_places(4 * width), new_places(width)
         row_end, column_end = job[A] + row_sign * (row_count - 1), job[D] + column_sign * (column_count - 1)
         for x in range(width):
             sources(x, width, mode, smaller(job[D], column_end), larger(job[D], column_end), across, 4 * x)
+            lone[x] = single(across, 4 * x)
         row_step, column_step = row_sign * row_pitch, column_sign * column_pitch
         for y in range(row_start, row_stop):
             sources(y, height, mode, smaller(job[A], row_end), larger(job[A], row_end), up, 0)
+            row = single(up, 0)
             for c in range(job[CHANNELS]):
                 begin = job[DST] + c * out_height * out_width - job[A] * row_step - job[D] * column_step
-                to = job[SRC] + (c * height + y) * width
+                result = dst[job[SRC] + (c * height + y) * width : job[SRC] + (c * height + y + 1) * width]
                 for x in range(width):
-                    dst[to + x] = total(src, begin, up, row_step, across, 4 * x, column_step)
+                    column = lone[x]
+                    if row == _NONE or column == _NONE:
+                        result[x] = 0
+                    elif row == _MANY or column == _MANY:
+                        result[x] = total(src, begin, up, row_step, across, 4 * x, column_step)
+                    else:
+                        result[x] = real(0) + src[begin + row * row_step + column * column_step]
 
     return compile_job_rows(rows, "place_adjoint", dtype)

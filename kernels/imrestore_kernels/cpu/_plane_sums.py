@@ -34,9 +34,11 @@ def plane_sum(values: Any, start: int, count: int, lanes: Any, blocks: Any) -> f
         stop = stop if stop < start + count else start + count
         whole = block + (stop - block) // LANES * LANES
         for at in range(block, whole, LANES):
+            row = values[at : at + LANES]
             for i in range(LANES):
-                lanes[i] += values[at + i]
+                lanes[i] += row[i]
+        rest = values[whole:stop]
         for i in range(stop - whole):
-            lanes[i] += values[whole + i]
+            lanes[i] += rest[i]
         blocks[number % LANES] += fold(lanes)
     return fold(blocks)

@@ -47,36 +47,49 @@ def warp_adjoint_kernel(dtype: np.dtype[Any]) -> Any:
     nearest, bilinear, bicubic = (locate_block(dtype, interpolation) for interpolation in (NEAREST, BILINEAR, BICUBIC))
 
     @inline
-    def weigh(weights: Any, first: int, i: int, taps: int, shares: Any) -> None:
-        """Shares of the neighbours, in float64."""
+    def weigh(weights: Any, first: int, taps: int, shares: Any) -> None:
+        """Shares of the neighbours of a block of pixels, in float64."""
+        for k in range(taps):
+            own, result = weights[first + k], shares[k]
+            for i in range(BLOCK):
+                result[i] = float(own[i]) if taps > 1 else 1.0
         if taps == 2:
-            shares[0], shares[1] = 1.0 - float(weights[first, i]), float(weights[first, i])
-        else:
-            for k in range(taps):
-                shares[k] = float(weights[first + k, i]) if taps == 4 else 1.0
+            left, right = shares[0], shares[1]
+            own = weights[first]
+            for i in range(BLOCK):
+                left[i], right[i] = 1.0 - float(own[i]), float(own[i])
 
     @inline
     def share_out(
-        value: float, i: int, job: Any, columns: Any, rows: Any, weights: Any, along: Any, down: Any, found: Any, sums: Any,
-        scale: float,
-    ) -> None:  # fmt: skip
-        taps, before = TAPS[job[D]], BEFORE[job[D]]
-        weigh(weights, 0, i, taps, along)
-        weigh(weights, 4, i, taps, down)
-        for k in range(taps):
-            found[k] = inside_index(columns[i] - before + k, job[WIDTH], job[E])
-        for n in range(taps):
-            row = inside_index(rows[i] - before + n, job[HEIGHT], job[E])
+        values: Any, job: Any, columns: Any, rows: Any, along: Any, down: Any, found: Any, sums: Any, scale: float
+    ) -> None:
+        """Some values, each to its neighbours. One call for a block: a call hands over some dozens of numbers."""
+        taps, before, width, height, mode = TAPS[job[D]], BEFORE[job[D]], job[WIDTH], job[HEIGHT], job[E]
+        for i in range(values.size):
+            value = float(values[i]) * scale
+            column, row = columns[i] - before, rows[i] - before
+            if 0 <= column <= width - taps and 0 <= row <= height - taps:
+                for n in range(taps):
+                    start = (row + n) * width + column
+                    for k in range(taps):
+                        at = np.uint64(start + k)  # an index that may be negative takes longer
+                        sums[at] += np.int64(rounded(down[n, i] * along[k, i] * value))
+                continue
             for k in range(taps):
-                if row >= 0 and found[k] >= 0:
-                    sums[row * job[WIDTH] + found[k]] += np.int64(rounded(down[n] * along[k] * value * scale))
+                found[k] = inside_index(column + k, width, mode)
+            for n in range(taps):
+                line = inside_index(row + n, height, mode)
+                for k in range(taps):
+                    if line >= 0 and found[k] >= 0:
+                        sums[line * width + found[k]] += np.int64(rounded(down[n, i] * along[k, i] * value))
 
     @inline
     def largest_of(src: Any, start: int, count: int) -> float:
         """The largest absolute value; infinite if there is a NaN."""
         largest, good = real(0), True
+        own = src[start : start + count]
         for i in range(count):
-            value = abs(src[start + i])
+            value = abs(own[i])
             largest = value if value > largest else largest
             good = good and value == value
         return float(largest) if good else np.inf
@@ -89,7 +102,8 @@ def warp_adjoint_kernel(dtype: np.dtype[Any]) -> Any:
         firsts, bases = new_places(count), new_values(4 * count).reshape(4, count)
         knots, shifts = new_values(2 * job[C] if splined else 1), new_values(2 * count).reshape(2, count)
         weights, columns, lines = new_values(8 * BLOCK).reshape(8, BLOCK), new_places(BLOCK), new_places(BLOCK)
-        along, down, found, sums = new_numbers(4), new_numbers(4), new_places(4), new_places(plane)
+        found, sums = new_places(4), new_places(plane)
+        along, down = new_numbers(4 * BLOCK).reshape(4, BLOCK), new_numbers(4 * BLOCK).reshape(4, BLOCK)
         describe_job(job, numbers[number], item, count, reals, wholes)
         for i in range(count):
             shifts[0, i], shifts[1, i] = 0.0, 0.0
@@ -99,13 +113,13 @@ def warp_adjoint_kernel(dtype: np.dtype[Any]) -> Any:
             begin, to = job[DST] + c * width * height, job[SRC] + c * plane
             largest = largest_of(src, begin, width * height)
             if not largest < np.inf:
-                for i in range(plane):
-                    dst[to + i] = np.nan
+                dst[to : to + plane] = np.nan
                 continue
             exponent = unit_exponent(largest, width * height)
-            scale = math.ldexp(1.0, exponent)
+            scale, unit = math.ldexp(1.0, exponent), math.ldexp(1.0, -exponent)
             for i in range(plane):
                 sums[i] = 0
+            result = dst[to : to + plane]
             for y in range(height):
                 project_row(y, numbers[number], reals)
                 if splined:
@@ -119,11 +133,14 @@ def warp_adjoint_kernel(dtype: np.dtype[Any]) -> Any:
                         bilinear(x, numbers_at, wholes_at, shifts_at, data_address(columns), data_address(lines), weights_at)
                     else:
                         bicubic(x, numbers_at, wholes_at, shifts_at, data_address(columns), data_address(lines), weights_at)
-                    for i in range(smaller(BLOCK, width - x)):
-                        value = float(src[begin + y * width + x + i])
-                        share_out(value, i, job, columns, lines, weights, along, down, found, sums, scale)
+                    weigh(weights, 0, TAPS[job[D]], along)
+                    weigh(weights, 4, TAPS[job[D]], down)
+                    start = begin + y * width + x
+                    share_out(
+                        src[start : start + smaller(BLOCK, width - x)], job, columns, lines, along, down, found, sums, scale
+                    )  # fmt: skip
             for i in range(plane):
-                dst[to + i] = real(float(sums[i]) * math.ldexp(1.0, -exponent))
+                result[i] = real(float(sums[i]) * unit)
         reals[0], wholes[0], shifts[0, 0] = 0.0, 0, 0.0  # freed after their last use
         weights[0, 0], columns[0], lines[0] = 0.0, 0, 0
 

@@ -22,6 +22,8 @@ Array = np.ndarray[Any, Any]
 #: Random numbers for the parameters of steps: 3 us where NumPy takes 100.
 parameters = draws
 
+_CHANNELS, _SEED = int(Job.CHANNELS), int(Job.SEED)  # plain numbers: NumPy takes a third of the time to index with them
+
 #: Elements of scratch memory that a thread keeps for its next sample: new memory costs a page fault for every 4 KiB.
 KEPT = 4_000_000
 #: Nanoseconds that a value takes in an average step, for the decision how many threads to wake.
@@ -58,14 +60,15 @@ class _Part:
         self.function = function_of(work.stem, work.name)
         self.jobs = work.jobs[row : row + 1].copy()
         self.numbers = work.numbers[row : row + 1]
-        self.size = size = Size(1, *self.jobs[0, Job.CHANNELS : Job.SEED].tolist())
-        after = int(work.out_channels[row]) * size.out_height * size.out_width
-        self.most = max(size.channels * size.height * size.width, after)
+        channels, height, width, out_height, out_width = self.jobs[0, _CHANNELS:_SEED].tolist()
+        self.size = Size(1, channels, height, width, out_height, out_width)
+        self.most = max(channels * height * width, int(work.out_channels[row]) * out_height * out_width)
 
     def run(self, memory: Array, slots: tuple[int, int], side: int, table: Array) -> int:
         """Work in the slots, beginning on one side; on which side the result is."""
         other = side if self.work.in_place else 1 - side
-        self.jobs[0, Job.SRC], self.jobs[0, Job.DST] = slots[side], slots[other]
+        job = self.jobs[0]
+        job[0], job[1] = slots[side], slots[other]  # SRC and DST
         self.function(memory, memory, self.jobs, self.numbers, table, self.size)
         return other
 

@@ -86,19 +86,19 @@ def matrix_kernel(dtype: np.dtype[Any]) -> Any:
         for start in range(row_start * BLOCK, stop, CHUNK):
             count = smaller(CHUNK, stop - start)
             for c in range(channels):
-                row = given[c]
+                row, own = given[c], src[come + c * plane + start : come + c * plane + start + count]
                 for i in range(count):
-                    row[i] = src[come + c * plane + start + i]
+                    row[i] = own[i]
             for c in range(channels):
                 last = weight(table, job[A], channels, c, channels, adjoint)
-                to = go + c * plane + start
+                target = dst[go + c * plane + start : go + c * plane + start + count]
                 if channels == 3:
                     first, second, third = given[0], given[1], given[2]
                     m0 = weight(table, job[A], 3, c, 0, adjoint)
                     m1 = weight(table, job[A], 3, c, 1, adjoint)
                     m2 = weight(table, job[A], 3, c, 2, adjoint)
                     for i in range(count):
-                        dst[to + i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
+                        target[i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
                     continue
                 for i in range(count):
                     result[i] = last
@@ -107,7 +107,7 @@ def matrix_kernel(dtype: np.dtype[Any]) -> Any:
                     for i in range(count):
                         result[i] = fused(m, row[i], result[i])
                 for i in range(count):
-                    dst[to + i] = result[i]
+                    target[i] = result[i]
 
     return compile_job_rows(rows, "matrix", dtype, types.intp)
 
@@ -158,13 +158,14 @@ def contrast_kernel(dtype: np.dtype[Any]) -> Any:
             for start in range(0, plane, CHUNK):
                 count = smaller(CHUNK, plane - start)
                 at, to = come + c * plane + start, go + c * plane + start
+                given, result = src[at : at + count], dst[to : to + count]
                 if adjoint != 0:
                     for i in range(count):
-                        row[i] = f * src[at + i] + pivot
+                        row[i] = f * given[i] + pivot
                 else:
                     for i in range(count):
-                        row[i] = pivot + f * (src[at + i] - pivot)
+                        row[i] = pivot + f * (given[i] - pivot)
                 for i in range(count):
-                    dst[to + i] = row[i]
+                    result[i] = row[i]
 
     return compile_job_rows(rows, "contrast", dtype, types.intp, types.float64[::1])

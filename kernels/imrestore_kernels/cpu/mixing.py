@@ -89,15 +89,16 @@ def blend_kernel(dtype: np.dtype[Any]) -> Any:
         stop = smaller(row_stop * BLOCK, job[CHANNELS] * job[HEIGHT] * job[WIDTH])
         for start in range(row_start * BLOCK, stop, CHUNK):
             count = smaller(CHUNK, stop - start)
-            at, partner, to = come + start, job[A] + start, go + start
+            given, result = src[come + start : come + start + count], dst[go + start : go + start + count]
             if adjoint != 0:
                 for i in range(count):
-                    row[i] = own * src[at + i]
+                    row[i] = own * given[i]
             else:
+                partner = src[job[A] + start : job[A] + start + count]
                 for i in range(count):
-                    row[i] = own * src[at + i] + rest * src[partner + i]
+                    row[i] = own * given[i] + rest * partner[i]
             for i in range(count):
-                dst[to + i] = row[i]
+                result[i] = row[i]
 
     return compile_job_rows(rows, "blend", dtype, types.intp)
 
@@ -120,12 +121,13 @@ def paste_kernel(dtype: np.dtype[Any]) -> Any:
         come, go = (job[DST], job[SRC]) if adjoint != 0 else (job[SRC], job[DST])
         top, bottom, left, right = cut(box[0], height), cut(box[1], height), cut(box[2], width), cut(box[3], width)
         for row in range(row_start * height, row_stop * height):
-            at, to, partner = come + row * width, go + row * width, job[A] + row * width
+            given, result = src[come + row * width : come + (row + 1) * width], dst[go + row * width : go + (row + 1) * width]
             for x in range(width):
-                dst[to + x] = src[at + x]
+                result[x] = given[x]
             if top <= row % height < bottom:
+                partner = src[job[A] + row * width : job[A] + (row + 1) * width]
                 for x in range(left, right):
-                    dst[to + x] = 0 if adjoint != 0 else src[partner + x]
+                    result[x] = 0 if adjoint != 0 else partner[x]
 
     return compile_job_rows(rows, "paste", dtype, types.intp)
 
@@ -163,11 +165,12 @@ def erase_kernel(dtype: np.dtype[Any]) -> Any:
                 fill = real(plane_sum(src, at, height * width, lanes, blocks) / float(height * width))
             for y in range(height):
                 some = cover(flags, y, height, width, table, job[A], job[B])
+                given, result = src[at + y * width : at + (y + 1) * width], dst[to + y * width : to + (y + 1) * width]
                 for x in range(width):
-                    dst[to + y * width + x] = src[at + y * width + x]
+                    result[x] = given[x]
                 if some:
                     for x in range(width):
-                        dst[to + y * width + x] = fill if flags[x] != 0 else dst[to + y * width + x]
+                        result[x] = fill if flags[x] != 0 else result[x]
 
     return compile_job_rows(rows, "erase", dtype)
 
@@ -191,13 +194,14 @@ def erase_adjoint_kernel(dtype: np.dtype[Any]) -> Any:
             if job[C] == 1:
                 for y in range(height):
                     cover(flags, y, height, width, table, job[A], job[B])
+                    given, kept = src[come + y * width : come + (y + 1) * width], inside[y * width : (y + 1) * width]
                     for x in range(width):
-                        inside[y * width + x] = src[come + y * width + x] if flags[x] != 0 else nought
+                        kept[x] = given[x] if flags[x] != 0 else nought
                 share = real(plane_sum(inside, 0, plane, lanes, blocks) / float(plane))
             for y in range(height):
                 cover(flags, y, height, width, table, job[A], job[B])
+                given, result = src[come + y * width : come + (y + 1) * width], dst[go + y * width : go + (y + 1) * width]
                 for x in range(width):
-                    value = nought if flags[x] != 0 else src[come + y * width + x]
-                    dst[go + y * width + x] = value + share
+                    result[x] = (nought if flags[x] != 0 else given[x]) + share
 
     return compile_job_rows(rows, "erase_adjoint", dtype)

@@ -314,12 +314,12 @@ __device__ __forceinline__ void share_out(const T* src, unsigned long long* sums
     for (long long c = 0; c < job.channels; ++c) {
         int exponent;
         if (!unit_exponent(largest + c * PARTS, job.out_plane, exponent)) continue;
-        const double value = double(src[c * job.out_plane]), scale = power_of_two(exponent);
+        const double value = mul(double(src[c * job.out_plane]), power_of_two(exponent));
         for (int n = 0; n < TAPS; ++n)
             for (int k = 0; k < TAPS; ++k)
                 if (rows[n] >= 0 && columns[k] >= 0)
                     atomicAdd(sums + c * room + rows[n] * job.width + columns[k],
-                              (unsigned long long)(long long)rint(mul(mul(mul(down[n], along[k]), value), scale)));
+                              (unsigned long long)(long long)rint(mul(mul(down[n], along[k]), value)));
     }
 }
 
