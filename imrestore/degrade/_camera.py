@@ -214,7 +214,7 @@ class Camera(Step):
         which = np.array([_PATTERNS.index(pattern) for pattern in patterns or ()])
         if patterns is not None:
             draw.launch(_PLANE, A=which, B=1, out_channels=np.ones(len(draw), np.int64))
-        draw.launch(_POISSON, [white * shot, white * read, 0.0, 1.0], A=-1)
+        draw.launch(_POISSON, [white * shot, white * read], A=-1)
         if patterns is not None:
             _demosaic(draw, which, methods)
         _multiply(draw, np.asarray(np.linalg.inv(raw), np.float64))

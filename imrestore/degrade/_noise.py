@@ -9,7 +9,7 @@ import numpy as np
 
 from imrestore._checks.values import real, shown
 from imrestore.degrade._distributions import Floats
-from imrestore.degrade._plan import Draw, Operation
+from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields
 from imrestore.degrade._values import Value
 
@@ -64,7 +64,7 @@ class GaussianNoise(Step):
     def plan(self, draw: Draw) -> None:
         sigma = draw.value(self.sigma)
         shared = chosen(draw, self.grey)
-        draw.launch(_GAUSSIAN, [sigma * draw.unit], A=np.where(shared, _SHARED, _OWN))
+        draw.launch(_GAUSSIAN, [sigma * draw.unit], A=_columns(shared))
         draw.record("GaussianNoise", sigma=sigma, **({"grey": shared} if self.grey else {}))
 
 
@@ -177,7 +177,7 @@ class PoissonNoise(Step):
     def plan(self, draw: Draw) -> None:
         peak, scale = draw.value(self.peak), draw.value(self.scale)
         shared = chosen(draw, self.grey)
-        draw.launch(_POISSON, [draw.white / peak, 0.0, 0.0, scale - 1], A=np.where(shared, _SHARED, _OWN))
+        draw.launch(_POISSON, [draw.white / peak, 0.0, 0.0, scale - 1], A=_columns(shared))
         draw.record("PoissonNoise", peak=peak, scale=scale, **({"grey": shared} if self.grey else {}))
 
 
@@ -271,7 +271,7 @@ class SpeckleNoise(Step):
     def plan(self, draw: Draw) -> None:
         sigma = draw.value(self.sigma)
         shared = chosen(draw, self.grey)
-        draw.launch(_SPECKLE, [sigma], A=np.where(shared, _SHARED, _OWN))
+        draw.launch(_SPECKLE, [sigma], A=_columns(shared))
         draw.record("SpeckleNoise", sigma=sigma, **({"grey": shared} if self.grey else {}))
 
 
@@ -282,12 +282,19 @@ def check_chance(name: str, value: object) -> None:
         raise ValueError(f"{name} is {shown(value)}; it must be a number from 0 to 1")
 
 
-def chosen(draw: Draw, chance: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which samples something is done to. Chances of 0 and 1 take no random number."""
+def chosen(draw: Draw, chance: float) -> np.ndarray[Any, np.dtype[np.bool_]] | bool:
+    """Which samples something is done to, one word for all where the chance is 0 or 1: that takes no random number."""
     if chance in (0, 1):
-        return np.full(len(draw), bool(chance))
+        return bool(chance)
     result: np.ndarray[Any, np.dtype[np.bool_]] = draw.uniforms()[:, 0] < chance
     return result
+
+
+def _columns(shared: np.ndarray[Any, np.dtype[np.bool_]] | bool) -> Numbers | int:
+    """Column A for samples whose channels have the same noise, or not."""
+    if isinstance(shared, bool):
+        return _SHARED if shared else _OWN
+    return np.where(shared, _SHARED, _OWN)
 
 
 

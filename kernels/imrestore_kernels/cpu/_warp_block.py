@@ -67,6 +67,7 @@ def locate_block(dtype: np.dtype[Any], interpolation: int) -> Any:
         x, reals, wholes, shifts, columns, rows, weights = args
         code = _Code(b, dtype, interpolation, reals, wholes)
         code.locate(x, shifts)
+        code.split(near=False)
         for k, place in enumerate((columns, rows)):
             code.block.store(code.integers(code.below[k]), place)
             for row, weight in enumerate(code.weights[k]):
@@ -89,8 +90,10 @@ def warp_block(dtype: np.dtype[Any], interpolation: int) -> Any:
         code.locate(x, shifts)
         with b.if_else(code.all_inside(), likely=True) as (inside, outside):
             with inside:
+                code.split(near=True)
                 code.inner_pixels(image, result)
             with outside:
+                code.split(near=False)
                 code.border_pixels(image, result)
         return ir.Constant(_INT, 0)
 
@@ -105,6 +108,7 @@ class _Code:
         self.interpolation = interpolation
         self.taps, self.before = TAPS[interpolation], BEFORE[interpolation]
         self._reals, self._wholes = (b.inttoptr(a, kind.as_pointer()) for a, kind in ((reals, _DOUBLE), (wholes, _INT)))
+        self.points: list[Any] = []
         self.below: list[Any] = []
         self.weights: list[list[Any]] = []
 
@@ -116,7 +120,7 @@ class _Code:
         return self.b.load(self.b.gep(self._wholes, [ir.Constant(_INT, number)]))
 
     def locate(self, x: Any, shifts: Any) -> None:
-        """The whole numbers below the source columns and rows, and the weights of the neighbours."""
+        """The source columns and rows."""
         b, wide = self.b, self.wide
         ramp = ir.Constant(wide.kind, [float(i) for i in range(BLOCK)])
         at = b.fadd(wide.everywhere(b.sitofp(x, _DOUBLE)), ramp)
@@ -134,22 +138,23 @@ class _Code:
                 shift = self.block.load(b.add(shifts, b.mul(self.whole(Whole.APART), ir.Constant(_INT, k))))
                 shift = shift if shift.type == wide.kind else b.fpext(shift, wide.kind)
                 b.store(b.fadd(b.load(point), shift), point)
-        for point in points:
-            self._split(b.load(point))
-
-    def _split(self, point: Any) -> None:
-        """NaN counts as far outside."""
-        b, wide = self.b, self.wide
-        for comparison, bound in ((">", -FARTHEST), ("<", FARTHEST)):
-            limit = wide.constant(bound)
-            point = b.select(b.fcmp_ordered(comparison, point, limit), point, limit)
+        self.points = [b.load(point) for point in points]
         if self.interpolation == NEAREST:
-            point = b.fadd(point, wide.constant(0.5))
-        below = wide.call("floor", point)
-        part = b.fsub(point, below)
-        part = part if part.type == self.block.kind else b.fptrunc(part, self.block.kind)
-        self.below.append(below)
-        self.weights.append(self._keys(part) if self.interpolation == BICUBIC else [part])
+            self.points = [b.fadd(point, wide.constant(0.5)) for point in self.points]
+
+    def split(self, near: bool) -> None:
+        """The whole numbers below the coordinates, and the weights of the neighbours; ``near`` points are numbers, and small ones."""
+        b, wide = self.b, self.wide
+        self.below, self.weights = [], []
+        for point in self.points:
+            for comparison, bound in () if near else ((">", -FARTHEST), ("<", FARTHEST)):
+                limit = wide.constant(bound)
+                point = b.select(b.fcmp_ordered(comparison, point, limit), point, limit)
+            below = wide.call("floor", point)
+            part = b.fsub(point, below)
+            part = part if part.type == self.block.kind else b.fptrunc(part, self.block.kind)
+            self.below.append(below)
+            self.weights.append(self._keys(part) if self.interpolation == BICUBIC else [part])
 
     def _keys(self, part: Any) -> list[Any]:
         """Weights of four neighbours by cubic convolution (Keys 1981, equation 15)."""
@@ -167,15 +172,16 @@ class _Code:
         return b.sub(b.bitcast(b.fadd(value, magic), kind), b.bitcast(magic, kind))
 
     def _folded(self, vector: Any, comparison: str) -> Any:
-        """A quarter of the lanes, the smallest or largest of four each: flags of 16 float64 would be packed at some expense."""
+        """A quarter of the lanes, the smallest, largest or sum of four each: flags of 16 float64 are packed at some expense."""
         b = self.b
         while vector.type.count > BLOCK // 4:
             half = vector.type.count // 2
             parts = [self.block.chosen(vector, *range(start, start + half)) for start in (0, half)]
-            vector = b.select(b.fcmp_ordered(comparison, *parts), *parts)
+            vector = b.fadd(*parts) if comparison == "+" else b.select(b.fcmp_ordered(comparison, *parts), *parts)
         return vector
 
     def _compare_all(self, comparison: str, vector: Any, number: Any) -> Any:
+        """Whether all lanes are so; a NaN is not."""
         flags = self.b.fcmp_ordered(comparison, vector, splat(self.b, number, vector.type.count))
         bits = ir.IntType(vector.type.count)
         return self.b.icmp_unsigned("==", self.b.bitcast(flags, bits), ir.Constant(bits, (1 << vector.type.count) - 1))
@@ -184,10 +190,12 @@ class _Code:
         """Whether all neighbours of all pixels are inside, and a whole block may be written."""
         b = self.b
         flag = b.icmp_unsigned("!=", self.whole(Whole.ROOMY), ir.Constant(_INT, 0))
-        for below, length in zip(self.below, (Whole.WIDTH, Whole.HEIGHT), strict=True):
-            most = b.sub(self.whole(length), ir.Constant(_INT, self.taps - self.before))
-            flag = b.and_(flag, self._compare_all("<=", self._folded(below, ">"), b.sitofp(most, _DOUBLE)))
-            flag = b.and_(flag, self._compare_all(">=", self._folded(below, "<"), ir.Constant(_DOUBLE, self.before)))
+        sums = self._folded(b.fadd(*self.points), "+")  # the smaller of two may be the one that is no NaN
+        flag = b.and_(flag, self._compare_all("<", sums, ir.Constant(_DOUBLE, 2 * FARTHEST * BLOCK)))
+        for point, length in zip(self.points, (Whole.WIDTH, Whole.HEIGHT), strict=True):
+            end = b.sub(self.whole(length), ir.Constant(_INT, self.taps - self.before - 1))
+            flag = b.and_(flag, self._compare_all("<", self._folded(point, ">"), b.sitofp(end, _DOUBLE)))
+            flag = b.and_(flag, self._compare_all(">=", self._folded(point, "<"), ir.Constant(_DOUBLE, self.before)))
         return flag
 
     def all_outside(self) -> Any:
