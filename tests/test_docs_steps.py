@@ -61,7 +61,8 @@ def test_every_step_is_exported(package: str) -> None:
             continue
         own = importlib.import_module(f"imrestore.{package}.{file.stem}")
         for name, value in vars(own).items():
-            if inspect.isclass(value) and issubclass(value, Step) and not name.startswith("_") and value.__module__ == own.__name__:
+            mine = inspect.isclass(value) and issubclass(value, Step) and value.__module__ == own.__name__
+            if mine and not name.startswith("_") and not value.__subclasses__():  # those have parameters in common
                 assert name in module.__all__, f"{name} of {file.name}"
 
 

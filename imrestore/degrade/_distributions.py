@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from imrestore._checks.values import is_sequence, shown
+from imrestore._checks.values import finite, is_sequence, shown
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -103,14 +103,14 @@ class SquareUniform:
     Parameters
     ----------
     low, high : float
-        Its limits, >= 0.
+        Its limits, 0 to 1e150.
 
     Raises
     ------
     TypeError
         If a parameter is no number.
     ValueError
-        If one is not finite or below 0, or `low` is above `high`.
+        If one is out of range, or `low` is above `high`.
 
     Examples
     --------
@@ -127,6 +127,8 @@ class SquareUniform:
         ordered(self, self.low, self.high)
         if self.low < 0:
             raise ValueError(f"low is {shown(self.low)}; it must be a finite number >= 0")
+        if self.high > 1e150:
+            raise ValueError(f"high is {shown(self.high)}; it must be a finite number <= 1e150")
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -212,6 +214,8 @@ class Integers:
         ordered(self, self.low, self.high)
         if int(self.low) != self.low or int(self.high) != self.high:
             raise ValueError(f"low and high are {shown(self.low)} and {shown(self.high)}; they must be whole numbers")
+        for name in ("low", "high"):
+            object.__setattr__(self, name, int(getattr(self, name)))
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -252,8 +256,7 @@ class Normal:
     sigma: float
 
     def __post_init__(self) -> None:
-        for name, value in (("mean", self.mean), ("sigma", self.sigma)):
-            number(name, value)
+        take_numbers(self, "mean", "sigma")
         if self.sigma < 0:
             raise ValueError(f"sigma is {shown(self.sigma)}; it must be a finite number >= 0")
 
@@ -299,8 +302,9 @@ class Beta:
     b: float
 
     def __post_init__(self) -> None:
+        take_numbers(self, "a", "b")
         for name, value in (("a", self.a), ("b", self.b)):
-            if number(name, value) <= 0:
+            if value <= 0:
                 raise ValueError(f"{name} is {shown(value)}; it must be a finite number > 0")
 
     @property
@@ -330,9 +334,9 @@ class Choice:
     Raises
     ------
     TypeError
-        If `p` is no sequence of numbers.
+        If `values` is no sequence of numbers or names, or `p` none of numbers.
     ValueError
-        If there are no values, or `p` are no chances or not as many.
+        If there are no values, one is not finite, or `p` are no chances or not as many.
 
     Examples
     --------
@@ -345,7 +349,7 @@ class Choice:
     p: tuple[float, ...] | None = None
 
     def __init__(self, values: Any, p: Any = None) -> None:
-        object.__setattr__(self, "values", tuple(values))
+        object.__setattr__(self, "values", tuple(_choice(one) for one in listed("values", values, "numbers or names")))
         object.__setattr__(self, "p", None if p is None else chances("p", p, len(self.values)))
         if not self.values:
             raise ValueError("values is empty; there must be at least one")
@@ -363,6 +367,21 @@ class Choice:
         """Numbers for uniform random numbers in (0, 1), one each."""
         drawn: Floats = np.asarray(self.values, np.float64)[self.picks(u)]
         return drawn
+
+
+def _choice(value: object) -> float | str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"values holds {shown(value)} of type {type(value).__name__}; it must hold numbers or names")
+    return number("values", value)
+
+
+def listed(name: str, values: object, of: str) -> tuple[object, ...]:
+    """What a sequence holds."""
+    if not is_sequence(values):
+        raise TypeError(f"{name} is {shown(values)} of type {type(values).__name__}; it must be a sequence of {of}")
+    return tuple(values)  # type: ignore[arg-type]
 
 
 def chances(name: str, p: Any, count: int) -> tuple[float, ...]:
@@ -385,14 +404,19 @@ def pick(u: Floats, count: int, p: tuple[float, ...] | None) -> np.ndarray[Any, 
 
 
 def number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} is {shown(value)} of type {type(value).__name__}; it must be a finite number")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} is {shown(value)}; it must be a finite number")
-    return float(value)
+    """A finite number of Python's: one of NumPy's would print, and compare, in a way of its own."""
+    finite(name, value, "a finite number")
+    whole = isinstance(value, int | np.integer)
+    return int(value) if whole else float(value)  # type: ignore[arg-type, call-overload]
+
+
+def take_numbers(owner: object, *names: str) -> None:
+    """Fields that are finite numbers."""
+    for name in names:
+        object.__setattr__(owner, name, number(name, getattr(owner, name)))
 
 
 def ordered(owner: object, low: object, high: object) -> None:
-    first, second = number("low", low), number("high", high)
-    if first > second:
+    take_numbers(owner, "low", "high")
+    if number("low", low) > number("high", high):
         raise ValueError(f"{type(owner).__name__} goes from {shown(low)} to {shown(high)}; high must not be less than low")

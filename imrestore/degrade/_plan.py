@@ -52,7 +52,7 @@ class Operation(NamedTuple):
 IMAGE, TARGET, MASK = "image", "target", "mask"
 
 
-@dataclass
+@dataclass(eq=False)
 class Launch:
     """An operation on some samples of the batch."""
 
@@ -116,6 +116,16 @@ class Batch:
                 more = -(-count // DRAWN_AT_ONCE) * DRAWN_AT_ONCE
                 self._uniforms[step] = self.parameters(self.seed, self.indices, stream, more)[:, 0]
         return self._uniforms[step]
+
+    def drop(self, launch: Launch, rows: Numbers) -> None:
+        """Take samples out of a launch, which changes no sizes."""
+        kept = np.ones(len(launch.ids), bool)
+        kept[rows] = False
+        if not kept.any():
+            self.launches.remove(launch)
+            return
+        launch.ids, launch.jobs, launch.numbers = launch.ids[kept], launch.jobs[kept], launch.numbers[kept]
+        launch.out_channels = launch.out_channels[kept]
 
     def table(self) -> Floats:
         """All tables in one."""

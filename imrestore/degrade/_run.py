@@ -175,7 +175,7 @@ def _open(role: str, value: Any, kind: str, device: str, batch_axis: Any, channe
     """An array in the order of samples, with no look at its values."""
     free = value.detach() if kind == _dispatch.TORCH else value
     array = _dispatch.as_array(free, kind, device, role)
-    _checks.image_dtype(np.dtype(array.dtype), "iuf", role)
+    _checks.image_dtype(np.dtype(array.dtype), "biuf" if role == MASK else "iuf", role)
     _checks.image_shape(tuple(array.shape), role)
     axes = _axes(array.ndim, batch_axis, channel_axis, role)
     return Part(role, value, kind, device, array, axes, axes.samples(array))
@@ -232,6 +232,12 @@ def forward(
     dtype = np.dtype(part.array.dtype)
     given = part.given.detach() if part.kind == _dispatch.TORCH else part.given
     made, target = _dispatch.new_array(given, part.kind, part.device, part.axes.shape(*shape), dtype.newbyteorder("="))
+    if dtype.kind == "b":  # a mask: 0 and 1, and whatever lies outside the image
+        levels = _dispatch.namespace(part.device != "cpu").empty(target.shape, np.uint8)
+        source, result = part.source.view(np.uint8), part.axes.samples(levels)
+        ring(part.device).run(source, result, work, table, np.dtype(np.float32), kept)
+        target[...] = levels != 0
+        return made
     ring(part.device).run(part.source, part.axes.samples(target), work, table, compute_type(dtype), kept)
     return made
 

@@ -63,7 +63,8 @@ class Step:
             What a network is to make of the image: same kind, shape and axes. Steps that move pixels, and those that mix samples,
             do the same to it; all others leave it alone.
         mask : array, optional
-            Labels of the pixels: same kind, no channels or one. Steps that move pixels do the same to it, by nearest neighbours.
+            Labels of the pixels, also True and False: same kind, with the image's axis of channels or without. Steps that move
+            pixels do the same to it, by nearest neighbours.
         rng : int or numpy.random.Generator, optional
             Seed, a whole number from 0 to 2**64 - 1, or a generator that one is drawn from (as in SPEC 7). None: a new one.
         index : int or sequence of int, default: 0
@@ -140,12 +141,11 @@ def _said(step: Any) -> list[str]:
     return [f"{f.name}={value!r}" for f in fields if (value := getattr(step, f.name)) is not f.default and value != f.default]
 
 
-def check_fields(
-    owner: Step, low: float, high: float, *names: str, above: bool = False, whole: bool = False
-) -> None:
+def check_fields(owner: Step, low: float, high: float, *names: str, above: bool = False, whole: bool = False) -> None:
     """Fields that are parameters between two limits."""
     for name in names:
-        check_value(name, getattr(owner, name), low, high, above=above, whole=whole)
+        value = check_value(name, getattr(owner, name), low, high, above=above, whole=whole)
+        object.__setattr__(owner, name, value)
 
 
 def check_option(name: str, value: object, allowed: Sequence[str]) -> None:

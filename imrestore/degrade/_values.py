@@ -21,6 +21,7 @@ from imrestore.degrade._distributions import (
     SquareUniform,
     Uniform,
     chances,
+    listed,
     number,
     pick,
 )
@@ -40,7 +41,7 @@ class Mixture:
     Raises
     ------
     TypeError
-        If a part is none of these, or `p` no sequence of numbers.
+        If `parts` is no sequence, a part is none of these, or `p` no sequence of numbers.
     ValueError
         If there are no parts, or `p` are no chances or not as many.
 
@@ -56,12 +57,11 @@ class Mixture:
     p: tuple[float, ...] | None = None
 
     def __init__(self, parts: Any, p: Any = None) -> None:
-        object.__setattr__(self, "parts", tuple(parts))
+        allowed = "numbers, ranges (low, high) and distributions"
+        object.__setattr__(self, "parts", tuple(check_value("parts", part) for part in listed("parts", parts, allowed)))
         object.__setattr__(self, "p", None if p is None else chances("p", p, len(self.parts)))
         if not self.parts:
             raise ValueError("parts is empty; there must be at least one")
-        for part in self.parts:
-            check_value("parts", part)
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -74,7 +74,7 @@ class Mixture:
         shares = np.full(len(self.parts), 1 / len(self.parts)) if self.p is None else np.array(self.p)
         which = pick(u, len(shares), tuple(shares))
         within = np.clip((u - (np.cumsum(shares) - shares)[which]) / shares[which], 2.0**-33, 1 - 2.0**-33)
-        drawn = np.empty(len(u))
+        drawn = np.empty(u.shape)
         for place, part in enumerate(self.parts):
             own, mine = distribution(part), which == place
             drawn[mine] = part if own is None else own.sample(within[mine])
@@ -102,8 +102,8 @@ def _range(low: float, high: float) -> Uniform:
 
 def check_value(
     name: str, value: object, low: float = -math.inf, high: float = math.inf, *, above: bool = False, whole: bool = False
-) -> None:
-    """A parameter whose numbers are all finite and in ``low .. high``; greater than ``low`` with ``above``."""
+) -> Value:
+    """A parameter whose numbers are all finite and in ``low .. high``, as Python's; greater than ``low`` with ``above``."""
     allowed = _allowed(low, high, above, whole)
     if isinstance(value, list):
         raise TypeError(f"{name} is a list, {shown(value)}; it must be {allowed}")
@@ -111,7 +111,7 @@ def check_value(
         raise ValueError(f"{name} is {shown(value)}, of {len(value)} values; it must be {allowed}")
     try:
         drawn_from = distribution(value)  # type: ignore[arg-type]
-        numbers = [value] if drawn_from is None else list(drawn_from.limits)
+        numbers: list[object] = [value] if drawn_from is None else list(drawn_from.limits)
         if isinstance(drawn_from, Choice):
             numbers = list(drawn_from.values)
         found = [number(name, one) for one in numbers]
@@ -123,6 +123,9 @@ def check_value(
         raise ValueError(f"{name} is {shown(value)}; it must be {allowed}")
     if not all(low <= n <= high and (n > low or not above) for n in found):
         raise ValueError(f"{name} is {shown(value)}; it must be {allowed}")
+    if isinstance(value, tuple):
+        return found[0], found[1]
+    return found[0] if drawn_from is None else drawn_from
 
 
 def _allowed(low: float, high: float, above: bool, whole: bool) -> str:

@@ -105,6 +105,17 @@ def _damage_jobs() -> list[tuple[str, Callable[[], object]]]:
         "demosaic, transposed": camera.demosaic_adjoint_kernel,
         "curves": _curves.curve_kernel,
         "slopes of curves": _curves.slope_kernel,
+        "moves of whole pixels": _place_rows.place_kernel,
+        "moves of whole pixels, transposed": _place_rows.place_adjoint_kernel,
+        "warps": _warp_rows.warp_kernel,
+        "warps, transposed": _warp_adjoint.warp_adjoint_kernel,
+        "mixing": mixing.blend_kernel,
+        "pasting": mixing.paste_kernel,
+        "erasing": mixing.erase_kernel,
+        "erasing, transposed": mixing.erase_adjoint_kernel,
+        "matrices over channels": colours.matrix_kernel,
+        "sums over planes": colours.sum_kernel,
+        "contrast": colours.contrast_kernel,
     }
     jobs: list[tuple[str, Callable[[], object]]] = [(name, partial(build, real)) for name, build in builders.items()]
     jobs += [("random numbers", _philox.draws_kernel), ("places of resampling", _resampling_weights.index_kernel)]

@@ -149,7 +149,7 @@ def single(found: Any, at: int) -> int:
     """The only position, if there is one: nearly every pixel went to one place."""
     first, second, last, step = found[at], found[at + 1], found[at + 2], found[at + 3]
     here, there = first <= last, second <= last
-    if (here and (there or first + step <= last)) or (there and second + step <= last):
+    if here and (there or first + step <= last):  # of two steps of the second the first one lies between
         return _MANY
     return first if here else second if there else _NONE
 

@@ -143,7 +143,7 @@ class _Code:
             self.points = [b.fadd(point, wide.constant(0.5)) for point in self.points]
 
     def split(self, near: bool) -> None:
-        """The whole numbers below the coordinates, and the weights of the neighbours; ``near`` points are numbers, and small ones."""
+        """The whole numbers below the coordinates, and the weights of the neighbours; ``near`` points are numbers and small."""
         b, wide = self.b, self.wide
         self.below, self.weights = [], []
         for point in self.points:
