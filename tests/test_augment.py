@@ -69,7 +69,7 @@ def test_crops() -> None:
     assert any(p[3] for p in places)
     assert same_bits(augment.CenterCrop(8)(image), image[6:14, 11:19].copy())
     assert same_bits(augment.Crop((20, 30))(image), image)
-    with pytest.raises(ValueError, match="20 x 30 pixels where it is cropped to 21 x 4"):
+    with pytest.raises(ValueError, match=r"^size is \(21, 4\); for an image of 20 x 30 pixels it must be"):
         augment.Crop((21, 4))(image)
 
 
@@ -405,3 +405,51 @@ def test_masks_of_true_and_false() -> None:
         assert moved.shape == given.shape
         _, numbers = chain(images, mask=given.astype(np.uint8), rng=2)
         np.testing.assert_array_equal(moved, numbers != 0)
+
+
+@pytest.mark.parametrize("channel_axis", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float64"])
+def test_moves_of_whole_pixels_change_no_value(dtype: str, channel_axis: int) -> None:
+    """Not even of those that no float holds."""
+    top = np.iinfo(dtype).max if np.dtype(dtype).kind in "iu" else 1000
+    image = np.moveaxis((top - np.arange(3 * 11 * 14).reshape(3, 11, 14)).astype(dtype), 0, channel_axis)
+    chain = augment.Chain([augment.Flip("vertical", p=1), augment.Rotate90(1), augment.Crop((9, 7)), augment.Flip(p=1)])
+    for index in range(4):
+        drawn = dict(chain.draw((3, 11, 14), rng=3, index=index))["Crop"]
+        planes = np.moveaxis(image, channel_axis, 0)[:, ::-1]
+        turned = np.rot90(planes, axes=(1, 2))[:, drawn["top"] : drawn["top"] + 9, drawn["left"] : drawn["left"] + 7]
+        result = chain(image, rng=3, index=index, channel_axis=channel_axis)
+        np.testing.assert_array_equal(np.moveaxis(result, channel_axis, 0), turned[:, :, ::-1])
+
+
+def test_moves_before_other_steps() -> None:
+    image = np.random.default_rng(4).random((3, 20, 26)).astype(np.float32)
+    for layout in (image, np.ascontiguousarray(image.transpose(1, 2, 0)).transpose(2, 0, 1)):
+        chain = augment.Chain([augment.Flip(p=1), augment.Rotate90(3), augment.CenterCrop(12), augment.Brightness(0.5)])
+        wanted = np.rot90(layout[:, :, ::-1], 3, axes=(1, 2))[:, 7:19, 4:16] * np.float32(0.5)
+        np.testing.assert_allclose(chain(layout, rng=1, channel_axis=0), wanted, atol=1e-7)
+
+
+def test_labels_that_no_float_holds_are_refused() -> None:
+    image = np.zeros((4, 4), np.float32)
+    moved = augment.Flip(p=1)(image, mask=np.full((4, 4), 2**53), rng=0)[1]
+    assert (moved == 2**53).all()
+    for label in (2**53 + 1, -(2**53) - 1):
+        with pytest.raises(ValueError, match=r"^mask has labels beyond 2\*\*53; they must be within"):
+            augment.Flip(p=1)(image, mask=np.full((4, 4), label), rng=0)
+
+
+@pytest.mark.parametrize("size", [0, 2**31, 10**400, (3, 4, 5), 1.5, None], ids=["0", "2**31", "10**400", "three", "1.5", "None"])
+def test_bad_sizes_of_crops(size: Any) -> None:
+    for kind in (augment.Crop, augment.CenterCrop):
+        with pytest.raises((TypeError, ValueError), match=r"^size is .* it must be a whole number from 1 to 2\*\*31 - 1"):
+            kind(size)
+
+
+def test_what_is_drawn_can_be_done_again() -> None:
+    image = np.random.default_rng(4).random((40, 50))
+    shifts = (augment.Translate(), augment.Translate((-5, 5), (-3, 3), unit="pixels"))
+    for step in (*shifts, augment.Affine((-9, 9), right=(-0.1, 0.1))):
+        ((_, drawn),) = step.draw((40, 50), rng=3)
+        again = type(step)(**drawn, **({"unit": step.unit} if hasattr(step, "unit") else {}))
+        np.testing.assert_array_equal(again(image), step(image, rng=3))

@@ -189,7 +189,7 @@ BAD_USAGE = [
     ("median a.png -o out --rank 1 --percentile 50", "only one of the two"),
     ("median a.png -o out --footprint nothing.npy", "error: --footprint nothing.npy: No such file"),
     ("demo --image nothing.png", "No such file"),
-    ("demo --image flat.npy", "the demo needs"),
+    ("demo --image flat.npy", "the photograph must be"),
     ("demo --threads 0", "--threads is 0"),
 ]
 

@@ -91,7 +91,7 @@ def test_white_and_data_range_for_floats_and_dark_cameras(tmp_path: Path, capsys
     capsys.readouterr()
     argv = [tmp_path / "f.npy", "-o", tmp_path / "half.npy", "--step", "Resize(0.5)", "--data-range", 1, "--channel-axis=-3"]
     body = report(capsys, *argv)[1]
-    assert body["files"][0]["draw"][0][0]["parameters"] == {"height": 5, "width": 6, "method": "bicubic"}
+    assert body["files"][0]["draw"][0][0]["parameters"] == {"scale": 0.5, "height": 5, "width": 6, "method": "bicubic"}
     assert np.load(tmp_path / "half.npy").shape == (3, 5, 6)
 
 
@@ -191,6 +191,7 @@ BAD_USAGE = [
     (["--step", "GaussianNoise(*[1])"], "is no number, text, list or call"),
     (["--step", "GaussianNoise(**{})"], "** is not understood"),
     (["--step", "OneOf([GaussianNoise(), 3])"], "steps holds 3"),
+    (["--step", "GaussianNoise(sigma=5, sigma=6)"], "GaussianNoise has sigma twice"),
     (["--gallery"], "--gallery needs -o DIR"),
 ]
 
@@ -263,9 +264,14 @@ def test_a_sheet_of_a_photograph_of_your_own_is_the_same_every_time(
     np.testing.assert_array_equal(*sheets)
     assert capsys.readouterr().out == ""
     (tmp_path / "file").write_bytes(b"")
-    for out, image, reason in (("file/x", "grey.png", "cannot write"), ("c", "nothing.png", "No such file")):
+    picture(tmp_path / "dot.png", np.zeros((1, 1), np.uint8))
+    no_file, small = "nothing.png: No such file", "dot.png: the photograph must be"
+    for out, image, reason in (("file/x", "grey.png", "cannot write"), ("c", "nothing.png", no_file), ("c", "dot.png", small)):
         assert main(["degrade", "--gallery", "--image", str(tmp_path / image), "-o", str(tmp_path / out)]) == 2
         assert reason in capsys.readouterr().err
+    for option in (["--json"], ["--report", str(tmp_path / "report.json")]):
+        assert main([*argv, "-o", str(tmp_path / "c"), *option]) == 2
+        assert "--json and --report tell of files" in capsys.readouterr().err
 
 
 def test_groups_share_a_row_where_they_fit_and_small_pictures_grow_by_whole_pixels() -> None:

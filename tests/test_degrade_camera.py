@@ -63,7 +63,7 @@ def test_depths_are_a_parameter_like_others() -> None:
     assert first == same
     assert hash(first) == hash(same)
     assert first != other
-    assert "DepthMap(height=3, width=2)" in repr(first)
+    assert "depth=<depths of 3 x 2 pixels>" in repr(first)
     with pytest.raises(ValueError, match=r"^depth is of 3 x 2 pixels; it must be of the image's 2 x 3"):
         first(np.zeros((2, 3)))
 

@@ -187,7 +187,7 @@ def test_bad_numbers_of_samples(index: Any) -> None:
         (lambda: GaussianNoise(Normal(1, 1)), ValueError, r"^sigma is Normal\(mean=1, sigma=1\); it must be"),
         (lambda: GaussianNoise(Choice([1, "a"])), TypeError, r"^sigma is Choice"),
         (lambda: GaussianNoise(grey=1.5), ValueError, r"^grey is 1\.5; it must be a number from 0 to 1"),
-        (lambda: PoissonNoise(0), ValueError, r"^peak is 0; it must be a finite number > 0"),
+        (lambda: PoissonNoise(0), ValueError, r"^peak is 0; it must be a finite number >= 1e-09"),
         (lambda: Quantize(2.5), ValueError, r"^levels is 2\.5; it must be a whole number"),
         (lambda: Quantize((2, 8)), ValueError, r"^levels is \(2, 8\); it must be a whole number.*Integers"),
         (lambda: SaltAndPepper(2), ValueError, r"^amount is 2; it must be a finite number from 0 to 1"),
@@ -234,15 +234,13 @@ def test_steps_are_values() -> None:
 def test_printing_shows_the_structure() -> None:
     text = str(Chain([GaussianNoise((1, 2)), Maybe([Quantize(4), Clip()], 0.25)], white=255))
     assert text.splitlines() == [
-        "Chain(",
+        "Chain([",
         "    GaussianNoise(sigma=(1, 2)),",
-        "    Maybe(",
+        "    Maybe([",
         "        Quantize(levels=4),",
         "        Clip(),",
-        "        p=0.25,",
-        "    ),",
-        "    white=255.0,",
-        ")",
+        "    ], p=0.25),",
+        "], white=255.0)",
     ]
 
 

@@ -115,7 +115,8 @@ class MixUp(Step):
     -----
     H. Zhang, M. Cisse, Y. Dauphin and D. Lopez-Paz, "mixup: Beyond empirical risk minimization", ICLR 2018. Targets are blended
     like images. For labels ask `draw` with the same `rng`, `index` and `count`: it tells the weight and the partner, by its
-    position in the batch. A sample alone is its own partner; in another batch it has another one. There is no gradient through
+    position in the batch. A sample alone is its own partner, and changes by no more than rounding; in another batch it
+    has another one. There is no gradient through
     samples that are mixed.
 
     Examples

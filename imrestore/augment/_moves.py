@@ -166,10 +166,10 @@ class Transpose(Step):
 
 def _size(value: Any) -> tuple[int, int]:
     """Height and width of a crop."""
-    allowed = "a whole number > 0, or a pair of them (height, width)"
+    allowed = "a whole number from 1 to 2**31 - 1, or a pair of them (height, width)"
     items = tuple(value) if is_sequence(value) else (value, value)
     numbers = [integer("size", item, allowed) for item in items]
-    if len(numbers) != 2 or min(numbers) < 1:
+    if len(numbers) != 2 or not 1 <= min(numbers) <= max(numbers) < 2**31:
         raise ValueError(f"size is {shown(value)}; it must be {allowed}")
     return numbers[0], numbers[1]
 
@@ -186,8 +186,7 @@ def _room(draw: Draw, size: tuple[int, int]) -> tuple[Numbers, Numbers]:
     if min(int(down.min(initial=0)), int(right.min(initial=0))) < 0:
         small = int(np.argmax((down < 0) | (right < 0)))
         raise ValueError(
-            f"image has {draw.heights[small]} x {draw.widths[small]} pixels where it is cropped to {size[0]} x {size[1]}; "
-            "it must not be smaller"
+            f"size is {size}; for an image of {draw.heights[small]} x {draw.widths[small]} pixels it must be that or less"
         )
     return down, right
 

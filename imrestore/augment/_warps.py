@@ -186,9 +186,8 @@ class Translate(Warp):
 
     def plan(self, draw: Draw) -> None:
         right, down = draw.value(self.right), draw.value(self.down)
-        if self.unit == "share":
-            right, down = right * draw.widths, down * draw.heights
-        self.warp(draw, _shifts(-right, -down))
+        pixels = (draw.widths, draw.heights) if self.unit == "share" else (1, 1)
+        self.warp(draw, _shifts(-right * pixels[0], -down * pixels[1]))
         draw.record("Translate", right=right, down=down)
 
 
@@ -199,8 +198,8 @@ class Scale(Warp):
     Parameters
     ----------
     factor : number, range or distribution, default: (0.8, 1.25)
-        Above 1 what is seen gets larger; > 0. To change the size in pixels there is `imrestore.degrade.Resize`, which also filters
-        what would be too fine for fewer pixels; here factors much below 1 alias.
+        Above 1 what is seen gets larger; 0.001 to 1000. To change the size in pixels there is `imrestore.degrade.Resize`, which
+        also filters what would be too fine for fewer pixels; here factors much below 1 alias.
     interpolation : {'bilinear', 'bicubic', 'nearest'} or Choice, default: 'bilinear'
         As in `Rotate`.
     mode : str, default: 'reflect'
@@ -226,7 +225,7 @@ class Scale(Warp):
     factor: Value = (0.8, 1.25)
 
     def __post_init__(self) -> None:
-        check_fields(self, 0, 1000, "factor", above=True)
+        check_fields(self, 1e-3, 1000, "factor")
         self.check()
 
     def plan(self, draw: Draw) -> None:
@@ -252,7 +251,7 @@ class Affine(Warp):
     right, down : number, range or distribution, default: 0.0
         Shifts, as shares of width and height.
     scale : number, range or distribution, default: 1.0
-        As in `Scale`, > 0.
+        As in `Scale`, 0.001 to 1000.
     shear : number, range or distribution, default: 0.0
         Angle in degrees, -89 to 89, by which vertical lines lean to the left at the top.
 
@@ -280,7 +279,7 @@ class Affine(Warp):
     def __post_init__(self) -> None:
         check_fields(self, -np.inf, np.inf, "angle")
         check_fields(self, -100, 100, "right", "down")
-        check_fields(self, 0, 1000, "scale", above=True)
+        check_fields(self, 1e-3, 1000, "scale")
         check_fields(self, -89, 89, "shear")
         self.check()
 

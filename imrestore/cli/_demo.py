@@ -168,11 +168,14 @@ def photograph(path: Path | None) -> tuple[Image, str]:
         from skimage import data
 
         return data.astronaut(), "astronaut (scikit-image)"
-    with read(path, Limits()) as (_, pages):
-        page = next(pages)
+    try:
+        with read(path, Limits()) as (_, pages):
+            page = next(pages)
+    except FileError as error:
+        raise FileError(f"{printable(path)}: {error}") from error
     pixels: NDArray[Any] = page.channels_last()
     if pixels.dtype not in (np.uint8, np.uint16) or page.colour not in ("gray", "rgb") or min(pixels.shape[:2]) < 16:
-        raise FileError(f"{printable(path)}: the demo needs 8- or 16-bit grey or RGB of at least 16 x 16 pixels")
+        raise FileError(f"{printable(path)}: the photograph must be 8- or 16-bit grey or RGB of at least 16 x 16 pixels")
     if pixels.ndim == 3:
         pixels = pixels[..., 0] if page.colour == "gray" else pixels[..., :3]
     if pixels.dtype == np.uint8:

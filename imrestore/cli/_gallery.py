@@ -83,6 +83,8 @@ def gallery(args: argparse.Namespace) -> int:
 
     if args.out is None or args.in_place or args.inputs:
         raise UsageError("--gallery needs -o DIR, and takes a photograph with --image")
+    if args.json or args.report:
+        raise UsageError("--json and --report tell of files; --gallery has none")
     try:
         picture, name = photograph(args.image)
     except (FileError, ValueError) as error:

@@ -56,6 +56,9 @@ def _value(node: ast.AST, names: dict[str, Callable[..., Any]]) -> Any:
         raise ValueError(f"{name} is in neither imrestore.degrade nor imrestore.augment{advice}")
     if any(keyword.arg is None for keyword in node.keywords):
         raise ValueError("** is not understood here")
+    said = [str(keyword.arg) for keyword in node.keywords]
+    if len(set(said)) < len(said):
+        raise ValueError(f"{name} has {next(one for one in said if said.count(one) > 1)} twice")
     given = [_value(one, names) for one in node.args]
     return names[name](*given, **{str(one.arg): _value(one.value, names) for one in node.keywords})
 

@@ -11,7 +11,8 @@ from imrestore.degrade._jpeg import JPEG
 from imrestore.degrade._missing import MissingBoxes, MissingPixels, MissingStrokes, MissingText
 from imrestore.degrade._noise import ColorNoise, GaussianNoise, PoissonGaussianNoise, PoissonNoise, SpeckleNoise
 from imrestore.degrade._resize import Resize
-from imrestore.degrade._step import Chain, Maybe, OneOf, Shuffled, Step
+from imrestore.degrade._step import Step
+from imrestore.degrade._steps import Chain, Maybe, OneOf, Shuffled
 from imrestore.degrade._values import Mixture
 
 __all__ = [

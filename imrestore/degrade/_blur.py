@@ -9,7 +9,7 @@ import numpy as np
 
 from imrestore._checks.values import finite, shown
 from imrestore.degrade import _psf
-from imrestore.degrade._distributions import Floats
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields
 from imrestore.degrade._values import Value
@@ -17,6 +17,9 @@ from imrestore.degrade._windows import MOST, check_window, convolve, window_size
 
 #: Reach of a Gaussian's window in standard deviations, as `imrestore.gaussian` has it.
 TRUNCATE = 4.0
+
+#: Largest standard deviation whose window still reaches so far.
+MOST_SIGMA = MOST // 2 / TRUNCATE + 0.05
 
 _SHIFTS = "a number from -16 to 16"
 
@@ -42,7 +45,7 @@ class GaussianBlur(Step):
     mode : str, default: 'reflect'
         What lies outside the image: 'reflect', 'mirror', 'nearest', 'wrap' or 'constant', as for `imrestore.gaussian`.
     cval : float, default: 0.0
-        Value outside the image in 'constant' mode, in the image's units.
+        Value outside the image in 'constant' mode, -1e30 to 1e30, in the image's units.
 
     Raises
     ------
@@ -76,7 +79,7 @@ class GaussianBlur(Step):
 
     def __post_init__(self) -> None:
         names = ["sigma"] if self.sigma2 is None else ["sigma", "sigma2"]
-        check_fields(self, 0, MOST // 2 / TRUNCATE + 0.05 if self.size is None else 1000, *names)
+        check_fields(self, 0, MOST_SIGMA if self.size is None else 1000, *names)
         check_fields(self, -np.inf, np.inf, "angle")
         if abs(finite("shift", self.shift, _SHIFTS)) > 16:
             raise ValueError(f"shift is {shown(self.shift)}; it must be {_SHIFTS}")
@@ -114,7 +117,7 @@ class GeneralizedGaussianBlur(Step):
     mode : str, default: 'reflect'
         What lies outside the image: 'reflect', 'mirror', 'nearest', 'wrap' or 'constant', as for `imrestore.gaussian`.
     cval : float, default: 0.0
-        Value outside the image in 'constant' mode, in the image's units.
+        Value outside the image in 'constant' mode, -1e30 to 1e30, in the image's units.
 
     Raises
     ------
@@ -171,7 +174,7 @@ class PlateauBlur(Step):
     mode : str, default: 'reflect'
         What lies outside the image: 'reflect', 'mirror', 'nearest', 'wrap' or 'constant', as for `imrestore.gaussian`.
     cval : float, default: 0.0
-        Value outside the image in 'constant' mode, in the image's units.
+        Value outside the image in 'constant' mode, -1e30 to 1e30, in the image's units.
 
     Raises
     ------
@@ -215,13 +218,13 @@ class SincBlur(Step):
     Parameters
     ----------
     cutoff : number, range or distribution, default: (1.0, 3.0)
-        Frequency in radians per pixel, above 0 and up to pi.
+        Frequency in radians per pixel, 0.001 to pi.
     size : number, Integers or Choice, default: 21
         Width of the window in pixels, 1 to 127; an even number counts as the odd one above it.
     mode : str, default: 'reflect'
         What lies outside the image: 'reflect', 'mirror', 'nearest', 'wrap' or 'constant', as for `imrestore.gaussian`.
     cval : float, default: 0.0
-        Value outside the image in 'constant' mode, in the image's units.
+        Value outside the image in 'constant' mode, -1e30 to 1e30, in the image's units.
 
     Raises
     ------
@@ -250,7 +253,7 @@ class SincBlur(Step):
     cval: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_fields(self, 0, np.pi, "cutoff", above=True)
+        check_fields(self, 0.001, np.pi, "cutoff")
         check_window(self)
 
     def plan(self, draw: Draw) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from imrestore._checks.values import shown
 from imrestore.degrade import _psf
-from imrestore.degrade._distributions import pick
+from imrestore.degrade._numbers import pick
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields
-from imrestore.degrade._values import Value
+from imrestore.degrade._values import Value, numbers_of
 from imrestore.degrade._windows import MOST, check_window, convolve, launch, window_sizes
 
 
@@ -27,7 +27,7 @@ class DefocusBlur(Step):
     mode : str, default: 'reflect'
         What lies outside the image: 'reflect', 'mirror', 'nearest', 'wrap' or 'constant', as for `imrestore.gaussian`.
     cval : float, default: 0.0
-        Value outside the image in 'constant' mode, in the image's units.
+        Value outside the image in 'constant' mode, -1e30 to 1e30, in the image's units.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class MotionBlur(Step):
     mode : str, default: 'reflect'
         What lies outside the image: 'reflect', 'mirror', 'nearest', 'wrap' or 'constant', as for `imrestore.gaussian`.
     cval : float, default: 0.0
-        Value outside the image in 'constant' mode, in the image's units.
+        Value outside the image in 'constant' mode, -1e30 to 1e30, in the image's units.
 
     Raises
     ------
@@ -125,7 +125,7 @@ class PSFBlur(Step):
     mode : str, default: 'reflect'
         What lies outside the image: 'reflect', 'mirror', 'nearest', 'wrap' or 'constant', as for `imrestore.gaussian`.
     cval : float, default: 0.0
-        Value outside the image in 'constant' mode, in the image's units.
+        Value outside the image in 'constant' mode, -1e30 to 1e30, in the image's units.
 
     Raises
     ------
@@ -169,10 +169,7 @@ class PSFBlur(Step):
 def _windows(value: Any) -> tuple[tuple[tuple[float, ...], ...], ...]:
     """Point spread functions as numbers that cannot change."""
     allowed = f"an array of finite numbers with 2 axes, or 3 for several, of 1 to {MOST} pixels"
-    try:
-        array = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"psf is {shown(value)} of type {type(value).__name__}; it must be {allowed}") from None
+    array = numbers_of("psf", value, allowed)
     several = array if array.ndim == 3 else array[None]
     sides = several.shape[1:]
     if several.ndim != 3 or len(several) == 0 or not all(1 <= n <= MOST for n in sides) or not np.isfinite(several).all():

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from imrestore_kernels.curves import Curve
 
-from imrestore.degrade._distributions import Choice, Floats, LogUniform, Normal
+from imrestore.degrade._distributions import Choice, LogUniform, Normal
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value
@@ -76,8 +77,11 @@ class Mosaic(Step):
         if self.demosaic is not None:
             check_option("demosaic", self.demosaic, _METHODS)
 
-    def plan(self, draw: Draw) -> None:
+    def check_images(self, draw: Draw) -> None:
         draw.same_channels((3,), "Mosaic")
+
+    def plan(self, draw: Draw) -> None:
+        self.check_images(draw)
         patterns = draw.option(self.pattern)
         which = np.array([_PATTERNS.index(pattern) for pattern in patterns])
         if self.demosaic is None:
@@ -147,9 +151,9 @@ class Camera(Step):
         Standard deviation from reading out, as a share of white, >= 0. By default its square is drawn by `shot`, as section 3.2 of
         the paper has it: log read^2 is 2.18 log(shot) + 1.20, give or take 0.26.
     red, blue : number, range or distribution, default: (1.9, 2.4) and (1.5, 1.9)
-        White balance: gains against green, > 0.
+        White balance: gains against green, 0.01 to 100.
     brightness : number, range or distribution, default: Normal(0.8, 0.1)
-        Raw light as a share of that of the picture, > 0.
+        Raw light as a share of that of the picture, 0.01 to 100.
     pattern : {None, 'RGGB', 'BGGR', 'GRBG', 'GBRG'} or Choice of the names, default: 'RGGB'
         Colour filters of the sensor, as in `Mosaic`; None for one that sees all three colours of a pixel.
     demosaic : {'bilinear', 'malvar'} or Choice, default: 'malvar'
@@ -193,13 +197,16 @@ class Camera(Step):
         check_fields(self, 0, 1, "shot")
         if self.read is not None:
             check_fields(self, 0, 1, "read")
-        check_fields(self, 0, 100, "red", "blue", "brightness", above=True)
+        check_fields(self, 0.01, 100, "red", "blue", "brightness")
         if self.pattern is not None:
             check_option("pattern", self.pattern, _PATTERNS)
         check_option("demosaic", self.demosaic, _METHODS)
 
-    def plan(self, draw: Draw) -> None:
+    def check_images(self, draw: Draw) -> None:
         draw.same_channels((3,), "Camera")
+
+    def plan(self, draw: Draw) -> None:
+        self.check_images(draw)
         white, shot = draw.white, draw.value(self.shot)
         read = self._read(draw, shot)
         red, blue, brightness = draw.value(self.red), draw.value(self.blue), draw.value(self.brightness)

@@ -6,17 +6,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from imrestore._checks.values import integer, one_of, shown
-from imrestore.degrade._blur import GaussianBlur, GeneralizedGaussianBlur, PlateauBlur, SincBlur
+from imrestore._checks.values import flag, integer, one_of, shown
+from imrestore.degrade._blur import MOST_SIGMA, GaussianBlur, GeneralizedGaussianBlur, PlateauBlur, SincBlur
 from imrestore.degrade._camera import Camera
 from imrestore.degrade._defects import Clip, Quantize
 from imrestore.degrade._distributions import Choice, Integers, InverseUniform, LogUniform, SquareUniform
 from imrestore.degrade._jpeg import JPEG
 from imrestore.degrade._noise import ColorNoise, GaussianNoise, PoissonNoise
 from imrestore.degrade._resize import Resize
-from imrestore.degrade._step import Chain, Maybe, OneOf, Shuffled, Step
-from imrestore.degrade._values import Mixture, Value
+from imrestore.degrade._step import Step
+from imrestore.degrade._steps import Chain, Maybe, OneOf, Shuffled
+from imrestore.degrade._values import Mixture, Value, check_value, distribution
 
+#: Largest sigma of photons: a white of some billionths of a photon.
+_MOST_SIGMA = 1e6
 #: Slope of the cubic of OpenCV and torch, which the published pipelines resize with.
 _CUBIC = -0.75
 
@@ -37,9 +40,10 @@ def classical(scale: int = 4, *, sigma: Value = 0.0, blur: Value | None = None, 
     scale : int, default: 4
         By how much the image becomes smaller, 1 to 16.
     sigma : number, range or distribution, default: 0.0
-        Standard deviation of the noise on a scale where white is 255; for 'poisson' that of white.
+        Standard deviation of the noise on a scale where white is 255; for 'poisson' that of white: a number up to 1e6, or a range
+        of those above 0.
     blur : number, range or distribution, optional
-        Standard deviation of a Gaussian blur in pixels; by default none.
+        Standard deviation of a Gaussian blur in pixels, 0 to 15.8; by default none.
     noise : {'gaussian', 'poisson'}, default: 'gaussian'
         Kind of noise.
 
@@ -63,23 +67,29 @@ def classical(scale: int = 4, *, sigma: Value = 0.0, blur: Value | None = None, 
     (16, 12)
     """
     one_of("noise", noise, ("gaussian", "poisson"))
+    photons = noise == "poisson"
+    check_value("sigma", sigma, 0, _MOST_SIGMA if photons else math.inf, above=photons and not _is_zero(sigma))
+    if blur is not None:
+        check_value("blur", blur, 0, MOST_SIGMA)
     steps: list[Step] = [] if blur is None else [GaussianBlur(blur)]
     if _scale(scale) > 1:
         steps.append(Resize(1 / scale))
-    if noise == "gaussian":
-        steps += [GaussianNoise(sigma)] if sigma != 0 else []
-    elif sigma != 0:
-        steps.append(PoissonNoise(_peak(sigma)))
+    if not _is_zero(sigma):
+        steps.append(PoissonNoise(_peak(sigma)) if photons else GaussianNoise(sigma))
     return Chain(steps, white=255)
 
 
 def _peak(sigma: Value) -> Value:
     """Photons of white whose noise has a standard deviation, on a scale where white is 255."""
-    if isinstance(sigma, int | float):
-        return (255 / sigma) ** 2
     if isinstance(sigma, tuple):
-        return LogUniform((255 / sigma[1]) ** 2, (255 / sigma[0]) ** 2)
-    raise TypeError(f"sigma is {shown(sigma)}; for noise='poisson' it must be a finite number > 0 or a range (low, high)")
+        return LogUniform(*((255 / float(end)) ** 2 for end in reversed(sigma)))
+    if distribution(sigma) is not None:
+        raise TypeError(f"sigma is {shown(sigma)}; for noise='poisson' it must be a finite number > 0 or a range (low, high)")
+    return (255 / float(sigma)) ** 2  # type: ignore[arg-type]
+
+
+def _is_zero(sigma: Value) -> bool:
+    return distribution(sigma) is None and sigma == 0
 
 
 def bsrgan(scale: int = 4, *, camera: bool = False) -> Chain:
@@ -91,7 +101,7 @@ def bsrgan(scale: int = 4, *, camera: bool = False) -> Chain:
         By how much the image becomes smaller, 1 to 16. Height and width should be multiples of it.
     camera : bool, default: False
         Whether a quarter of the samples also pass a camera's sensor and processing (`Camera`). The paper does so with a pipeline of
-        its own; its published code leaves it out.
+        its own; its published code leaves it out. Images must then have three channels.
 
     Returns
     -------
@@ -108,7 +118,8 @@ def bsrgan(scale: int = 4, *, camera: bool = False) -> Chain:
     Notes
     -----
     K. Zhang, J. Liang, L. Van Gool and R. Timofte, "Designing a practical degradation model for deep blind image super-resolution",
-    ICCV 2021, with the constants of the published code. Images of one channel get no noise that is correlated between channels.
+    ICCV 2021, with the constants of the published code. The
+    noise that is correlated between channels is, on images of one, plain noise of random strength.
 
     Examples
     --------
@@ -117,6 +128,7 @@ def bsrgan(scale: int = 4, *, camera: bool = False) -> Chain:
     >>> imrestore.degrade.bsrgan(4)(image, rng=7, channel_axis=-1).shape
     (16, 12, 3)
     """
+    flag("camera", camera)
     own = _shuffled(_scale(scale), 1 / scale, camera)
     last = JPEG(Integers(30, 95))
     if scale != 4:

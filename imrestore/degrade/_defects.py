@@ -66,7 +66,7 @@ class SaltAndPepper(Step):
         amount, salt = draw.value(self.amount), draw.value(self.salt)
         low, high = _levels(draw, self.low, self.high)
         draw.launch(_IMPULSE, [amount, salt, low, high], A=0, B=int(not self.per_channel))
-        draw.record("SaltAndPepper", amount=amount, salt=salt)
+        draw.record("SaltAndPepper", amount=amount, salt=salt, low=low / draw.unit, high=high / draw.unit)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class RandomImpulse(Step):
         amount = draw.value(self.amount)
         low, high = _levels(draw, self.low, self.high)
         draw.launch(_IMPULSE, [amount, 0.0, low, high], A=1, B=int(not self.per_channel))
-        draw.record("RandomImpulse", amount=amount)
+        draw.record("RandomImpulse", amount=amount, low=low / draw.unit, high=high / draw.unit)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class Banding(Step):
     amplitude : number, range or distribution, default: 5.0
         Of the sine, >= 0, in the image's units.
     period : number, range or distribution, default: (8, 64)
-        Rows, or columns, from one stripe to the next, > 0. The phase is random.
+        Rows, or columns, from one stripe to the next, at least 0.001. The phase is random.
     axis : {'rows', 'columns'} or Choice, default: 'rows'
         Whether rows or columns are lifted.
 
@@ -239,7 +239,7 @@ class Banding(Step):
 
     def __post_init__(self) -> None:
         check_fields(self, 0, np.inf, "amplitude")
-        check_fields(self, 0, np.inf, "period", above=True)
+        check_fields(self, 0.001, np.inf, "period")
         check_option("axis", self.axis, _AXES)
 
     def plan(self, draw: Draw) -> None:
@@ -326,7 +326,7 @@ class Clip(Step):
     def plan(self, draw: Draw) -> None:
         low, high = _levels(draw, self.low, self.high)
         draw.launch(_CLIP, [low, high])
-        draw.record("Clip", low=low, high=high)
+        draw.record("Clip", low=low / draw.unit, high=high / draw.unit)
 
 
 def _check_levels(low: object, high: object) -> None:

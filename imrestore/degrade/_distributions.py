@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from imrestore._checks.values import finite, is_sequence, shown
-
-Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+from imrestore._checks.values import shown
+from imrestore.degrade._numbers import Floats as Floats
+from imrestore.degrade._numbers import chances, listed, number, ordered, pick, take_numbers
 
 
 @dataclass(frozen=True)
@@ -349,7 +349,7 @@ class Choice:
     p: tuple[float, ...] | None = None
 
     def __init__(self, values: Any, p: Any = None) -> None:
-        object.__setattr__(self, "values", tuple(_choice(one) for one in listed("values", values, "numbers or names")))
+        object.__setattr__(self, "values", _choices(values))
         object.__setattr__(self, "p", None if p is None else chances("p", p, len(self.values)))
         if not self.values:
             raise ValueError("values is empty; there must be at least one")
@@ -369,54 +369,7 @@ class Choice:
         return drawn
 
 
-def _choice(value: object) -> float | str:
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"values holds {shown(value)} of type {type(value).__name__}; it must hold numbers or names")
-    return number("values", value)
-
-
-def listed(name: str, values: object, of: str) -> tuple[object, ...]:
-    """What a sequence holds."""
-    if not is_sequence(values):
-        raise TypeError(f"{name} is {shown(values)} of type {type(values).__name__}; it must be a sequence of {of}")
-    return tuple(values)  # type: ignore[arg-type]
-
-
-def chances(name: str, p: Any, count: int) -> tuple[float, ...]:
-    """Probabilities of ``count`` things, which add up to 1."""
-    allowed = f"{count} numbers >= 0 that add up to 1"
-    if not is_sequence(p):
-        raise TypeError(f"{name} is {shown(p)} of type {type(p).__name__}; it must be {allowed}")
-    numbers = tuple(number(name, value) for value in p)
-    if len(numbers) != count or min(numbers, default=-1) < 0 or abs(sum(numbers) - 1) > 1e-6:
-        raise ValueError(f"{name} is {shown(p)}; it must be {allowed}")
-    return numbers
-
-
-def pick(u: Floats, count: int, p: tuple[float, ...] | None) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Whole numbers below ``count`` for uniform random numbers in (0, 1), one each, with the chances ``p``."""
-    if p is None:
-        return np.minimum((u * count).astype(np.int64), count - 1)
-    picked: np.ndarray[Any, np.dtype[np.int64]] = np.searchsorted(np.cumsum(p)[:-1], u, side="right")
-    return picked
-
-
-def number(name: str, value: object) -> float:
-    """A finite number of Python's: one of NumPy's would print, and compare, in a way of its own."""
-    finite(name, value, "a finite number")
-    whole = isinstance(value, int | np.integer)
-    return int(value) if whole else float(value)  # type: ignore[arg-type, call-overload]
-
-
-def take_numbers(owner: object, *names: str) -> None:
-    """Fields that are finite numbers."""
-    for name in names:
-        object.__setattr__(owner, name, number(name, getattr(owner, name)))
-
-
-def ordered(owner: object, low: object, high: object) -> None:
-    take_numbers(owner, "low", "high")
-    if number("low", low) > number("high", high):
-        raise ValueError(f"{type(owner).__name__} goes from {shown(low)} to {shown(high)}; high must not be less than low")
+def _choices(values: object) -> tuple[float | str, ...]:
+    of = "finite numbers or names"
+    every = listed("values", values, of)
+    return tuple(str(one) if isinstance(one, str) else number("values", one, f"a sequence of {of}") for one in every)

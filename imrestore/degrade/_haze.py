@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from imrestore._checks.values import shown
-from imrestore.degrade._distributions import Floats
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw, Operation
 from imrestore.degrade._step import Step, check_fields
-from imrestore.degrade._values import Value
+from imrestore.degrade._values import Value, numbers_of
 
 _HAZE = Operation("haze", "haze", backward="adjoint")
 
@@ -25,7 +24,10 @@ class DepthMap:
 
     height: int
     width: int
-    values: bytes = field(repr=False)
+    values: bytes
+
+    def __repr__(self) -> str:
+        return f"<depths of {self.height} x {self.width} pixels>"
 
     @classmethod
     def of(cls, depth: Any) -> DepthMap:
@@ -33,10 +35,7 @@ class DepthMap:
         allowed = "None or an array (height, width) of finite numbers >= 0"
         if isinstance(depth, cls):
             return depth
-        try:
-            array = np.array(depth, np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(f"depth is {shown(depth)} of type {type(depth).__name__}; it must be {allowed}") from None
+        array = numbers_of("depth", depth, allowed)
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"depth has the shape {array.shape}; it must be {allowed}")
         if not (np.isfinite(array) & (array >= 0)).all():

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from imrestore._checks.values import real, shown
-from imrestore.degrade._distributions import Floats
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields
-from imrestore.degrade._values import Value
+from imrestore.degrade._values import Value, numbers_of
 
 _GAUSSIAN = Operation("noising", "gaussian")
 _SPECKLE = Operation("noising", "speckle", backward="adjoint")
@@ -109,26 +109,28 @@ class ColorNoise(Step):
 
     def plan(self, draw: Draw) -> None:
         sigma = draw.value(self.sigma)
+        drawn: list[Any] = [None] * len(draw)
         for count in sorted(set(draw.channels.tolist())):
             only = draw.channels == count
-            root = self._root(draw, count)
+            own = self._covariances(draw, count)
+            values, vectors = np.linalg.eigh(own)
+            root: Floats = vectors * np.sqrt(np.maximum(values, 0))[:, None, :] @ vectors.transpose(0, 2, 1)
             start = draw.store(root * (sigma * draw.unit)[:, None, None])
             draw.launch(_GAUSSIAN, A=start, only=only)
-        draw.record("ColorNoise", sigma=sigma)
+            for k in np.flatnonzero(only).tolist() if draw.batch.recording else ():
+                drawn[k] = own[k].tolist()
+        draw.record("ColorNoise", sigma=sigma, covariance=drawn)
 
-    def _root(self, draw: Draw, channels: int) -> Floats:
-        """A square root of each sample's covariance, (samples, channels, channels)."""
+    def _covariances(self, draw: Draw, channels: int) -> Floats:
+        """Of a sigma of 1, for each sample, (samples, channels, channels)."""
         if self.covariance is not None:
             if len(self.covariance) != channels:
                 raise ValueError(f"covariance is of {len(self.covariance)} channels; it must be of the image's {channels}")
-            own = np.broadcast_to(np.array(self.covariance), (len(draw), channels, channels))
-        else:
-            u = draw.uniforms(channels + channels * channels)
-            basis = np.linalg.qr(u[:, channels:].reshape(-1, channels, channels))[0]
-            own = np.abs(np.einsum("nki,nk,nkj->nij", basis, u[:, :channels], basis))
-        values, vectors = np.linalg.eigh(own)
-        root: Floats = vectors * np.sqrt(np.maximum(values, 0))[:, None, :] @ vectors.transpose(0, 2, 1)
-        return root
+            return np.broadcast_to(np.array(self.covariance), (len(draw), channels, channels))
+        u = draw.uniforms(channels + channels * channels)
+        basis = np.linalg.qr(u[:, channels:].reshape(-1, channels, channels))[0]
+        own: Floats = np.abs(np.einsum("nki,nk,nkj->nij", basis, u[:, :channels], basis))
+        return own
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,9 @@ class PoissonNoise(Step):
     Parameters
     ----------
     peak : number, range or distribution, default: 100.0
-        Photons that make white, > 0: values are counted in steps of ``data_range / peak``.
+        Photons that make white, at least 1e-9: values are counted in steps of ``data_range / peak``.
     scale : number, range or distribution, default: 1.0
-        The noise is multiplied by this, >= 0.
+        The noise is multiplied by this, 0 to 1e6.
     grey : float, default: 0.0
         Chance that the noise of a sample's grey (0.299 R + 0.587 G + 0.114 B) is added to all of its channels.
 
@@ -170,8 +172,8 @@ class PoissonNoise(Step):
     grey: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_fields(self, 0, np.inf, "peak", above=True)
-        check_fields(self, 0, np.inf, "scale")
+        check_fields(self, 1e-9, np.inf, "peak")
+        check_fields(self, 0, 1e6, "scale")
         check_chance("grey", self.grey)
 
     def plan(self, draw: Draw) -> None:
@@ -241,7 +243,7 @@ class SpeckleNoise(Step):
     Parameters
     ----------
     sigma : number, range or distribution, default: 0.1
-        Standard deviation of the factor, >= 0.
+        Standard deviation of the factor, 0 to 1e6.
     grey : float, default: 0.0
         Chance that all channels of a sample get the same factors.
 
@@ -265,7 +267,7 @@ class SpeckleNoise(Step):
     grey: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_fields(self, 0, np.inf, "sigma")
+        check_fields(self, 0, 1e6, "sigma")
         check_chance("grey", self.grey)
 
     def plan(self, draw: Draw) -> None:
@@ -301,10 +303,7 @@ def _columns(shared: np.ndarray[Any, np.dtype[np.bool_]] | bool) -> Numbers | in
 def _covariance(value: Any) -> tuple[tuple[float, ...], ...]:
     """A matrix that can be a covariance."""
     allowed = "a symmetric, positive semi-definite matrix of finite numbers"
-    try:
-        matrix = np.array(value, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"covariance is {shown(value)}; it must be {allowed}") from None
+    matrix = numbers_of("covariance", value, allowed)
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] >= 1
     if not (square and np.isfinite(matrix).all() and np.allclose(matrix, matrix.T)):
         raise ValueError(f"covariance is {shown(value)}; it must be {allowed}")

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from imrestore.degrade._distributions import Floats
+from imrestore.degrade._numbers import Floats
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -40,13 +40,17 @@ def gaussian(size: int, sigma: Floats, sigma2: Floats, angle: Floats, shift: flo
 def generalized_gaussian(size: int, sigma: Floats, sigma2: Floats, angle: Floats, beta: Floats) -> Floats:
     """exp(-d**beta / 2) of the squared Mahalanobis distance d (Liu, Li and Ji 2020; as used by Wang, Xie, Dong and Shan 2021)."""
     squares = _squares(size, sigma, sigma2, angle)
-    return _normalised(np.exp(-0.5 * squares ** beta[:, None, None]))
+    with np.errstate(over="ignore"):  # far outside, where the weight is 0
+        weights = np.exp(-0.5 * squares ** beta[:, None, None])
+    return _normalised(weights)
 
 
 def plateau(size: int, sigma: Floats, sigma2: Floats, angle: Floats, beta: Floats) -> Floats:
     """1 / (1 + d**beta) of the squared Mahalanobis distance d (Wang, Xie, Dong and Shan 2021)."""
     squares = _squares(size, sigma, sigma2, angle)
-    return _normalised(1 / (1 + squares ** beta[:, None, None]))
+    with np.errstate(over="ignore"):  # far outside, where the weight is 0
+        weights = 1 / (1 + squares ** beta[:, None, None])
+    return _normalised(weights)
 
 
 def disc(size: int, radius: Floats) -> Floats:

@@ -9,10 +9,12 @@ import numpy as np
 
 from imrestore import _checks
 from imrestore._checks.values import finite, flag, integer, is_sequence, one_of, shown
-from imrestore.degrade._distributions import Choice, Floats
+from imrestore.degrade._distributions import Choice
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value
+from imrestore.degrade._windows import check_outside
 
 _RESAMPLE = Operation("resizing", "resample", backward="adjoint", in_place=False)
 
@@ -30,10 +32,10 @@ class Resize(Step):
     Parameters
     ----------
     scale : number, range or distribution, optional
-        Pixels of the result for one of the image, > 0: the result has ``ceil(scale * height)`` by ``ceil(scale * width)``, as in
-        MATLAB's imresize.
+        Pixels of the result for one of the image, 0.001 to 1000: the result has ``ceil(scale * height)`` by
+        ``ceil(scale * width)``, as in MATLAB's imresize.
     size : int or (int, int), optional
-        Height and width of the result instead; one number is both.
+        Height and width of the result instead, up to 2**24; one number is both.
     of : {'image', 'start'}, default: 'image'
         What `scale` is a multiple of: the image as it comes to this step, or as it was where the chain begins.
     method : str or Choice, default: 'bicubic'
@@ -47,7 +49,7 @@ class Resize(Step):
     mode : str, default: 'reflect'
         What lies outside the image: 'reflect' as in MATLAB, 'nearest' as in OpenCV and torch, 'mirror', 'wrap' or 'constant'.
     cval : float, default: 0.0
-        Value outside the image in 'constant' mode, in the image's units.
+        Value outside the image in 'constant' mode, -1e30 to 1e30, in the image's units.
 
     Raises
     ------
@@ -87,15 +89,14 @@ class Resize(Step):
         if (self.scale is None) == (self.size is None):
             raise ValueError(f"scale is {shown(self.scale)} and size is {shown(self.size)}; one of them must be given")
         if self.scale is not None:
-            check_fields(self, 0, 1000, "scale", above=True)
+            check_fields(self, 0.001, 1000, "scale")
         else:
             object.__setattr__(self, "size", _pair(self.size))
         one_of("of", self.of, ("image", "start"))
         check_option("method", self.method, tuple(METHODS))
         flag("antialias", self.antialias)
         finite("slope", self.slope, "a finite number")
-        _checks.border_mode(self.mode)
-        finite("cval", self.cval, "a finite number in the image's units")
+        check_outside(self)
 
     def plan(self, draw: Draw) -> None:
         now = (draw.heights, draw.widths)
@@ -111,7 +112,8 @@ class Resize(Step):
         numbers: list[Floats | float] = [*scales, self.slope, self.cval * draw.unit]
         kinds, mode = np.array([METHODS[m] for m in methods]), _checks.border_mode(self.mode)
         draw.launch(_RESAMPLE, numbers, out=(out[0], out[1]), A=kinds, B=int(self.antialias), C=mode)
-        draw.record("Resize", height=out[0], width=out[1], method=methods)
+        drawn = {} if self.scale is None else {"scale": scale}
+        draw.record("Resize", **drawn, height=out[0], width=out[1], method=methods)
 
 
 def _lengths(scale: Floats, lengths: Numbers) -> Numbers:
@@ -121,9 +123,9 @@ def _lengths(scale: Floats, lengths: Numbers) -> Numbers:
 
 def _pair(value: object) -> tuple[int, int]:
     """Height and width."""
-    allowed = "a whole number > 0, or a pair of them"
+    allowed = "a whole number from 1 to 2**24, or a pair of them"
     items = tuple(value) if is_sequence(value) else (value, value)  # type: ignore[arg-type]
     numbers = [integer("size", item, allowed) for item in items]
-    if len(numbers) != 2 or min(numbers) < 1:
+    if len(numbers) != 2 or not 1 <= min(numbers) <= max(numbers) <= 2**24:
         raise ValueError(f"size is {shown(value)}; it must be {allowed}")
     return numbers[0], numbers[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,11 +44,10 @@ class Axes:
             raise ValueError(f"{name} has {ndim} axes, {rest} of them beside batch_axis and channel_axis; {advice}")
         return cls(ndim, batch, channel)
 
-    @cached_property
+    @property
     def order(self) -> tuple[int, ...]:
         """The array's axes in the order samples, channels, height, width, as far as it has them."""
-        rest = [a for a in range(self.ndim) if a not in (self.batch, self.channel)]
-        return tuple(a for a in (self.batch, self.channel) if a is not None) + tuple(rest)
+        return _order(self.ndim, self.batch, self.channel)
 
     def samples(self, array: Any) -> Any:
         """A view (n, channels, height, width)."""
@@ -133,6 +132,12 @@ class Part:
 
 
 @lru_cache(maxsize=256)
+def _order(ndim: int, batch: int | None, channel: int | None) -> tuple[int, ...]:
+    rest = [a for a in range(ndim) if a not in (batch, channel)]
+    return tuple(a for a in (batch, channel) if a is not None) + tuple(rest)
+
+
+@lru_cache(maxsize=256)
 def _known_axes(ndim: int, batch_axis: int | None, channel_axis: int | None, name: str) -> Axes:
     """Made and checked once: a data loader asks for the same ones again and again."""
     return Axes.of(ndim, batch_axis, channel_axis, name)
@@ -191,12 +196,20 @@ def _companion(role: str, other: Any, first: Part, image: Any, channel_axis: Any
     else:
         part = _open(role, other, first.kind, first.device, None, None)
     wanted, found = first.source.shape, part.source.shape
+    if role == MASK and part.array.dtype.kind in "iu" and part.array.dtype.itemsize == 8:
+        _check_labels(part.array)
     if (found[0], *found[2:]) != (wanted[0], *wanted[2:]):
         raise ValueError(
             f"{role} has {found[0]} samples of {found[2]} x {found[3]} pixels; it must have image's, "
             f"{wanted[0]} of {wanted[2]} x {wanted[3]}"
         )
     return part
+
+
+def _check_labels(array: Any) -> None:
+    """Labels move as float64, which holds whole numbers up to 2**53."""
+    if int(array.max()) > 2**53 or int(array.min()) < -(2**53):
+        raise ValueError("mask has labels beyond 2**53; they must be within, as numpy.unique(mask, return_inverse=True)[1]")
 
 
 def _white(data_range: Any, dtype: np.dtype[Any]) -> float:

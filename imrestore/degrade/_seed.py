@@ -41,6 +41,8 @@ def sample_numbers(index: Any, count: int) -> np.ndarray[Any, np.dtype[np.uint64
     else:
         first = integer("index", index, _INDEX)
         numbers = list(range(first, first + count))
+        if 0 <= first < 2**64 < first + count:
+            raise ValueError(f"index is {first}; the last of {count} samples would have the number {numbers[-1]}, above 2**64 - 1")
     if numbers and not 0 <= min(numbers) <= max(numbers) < 2**64:
         raise ValueError(f"index is {shown(index)}; it must be {_INDEX}")
     return np.array(numbers, np.uint64)

@@ -9,22 +9,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from imrestore._checks.values import shown
+from imrestore._checks.values import is_masked_array, shown
 from imrestore.degrade._distributions import (
     Beta,
     Choice,
-    Floats,
     Integers,
     InverseUniform,
     LogUniform,
     Normal,
     SquareUniform,
     Uniform,
-    chances,
-    listed,
-    number,
-    pick,
 )
+from imrestore.degrade._numbers import Floats, chances, listed, number, pick, plain
 
 
 @dataclass(frozen=True, init=False)
@@ -58,10 +54,12 @@ class Mixture:
 
     def __init__(self, parts: Any, p: Any = None) -> None:
         allowed = "numbers, ranges (low, high) and distributions"
-        object.__setattr__(self, "parts", tuple(check_value("parts", part) for part in listed("parts", parts, allowed)))
+        object.__setattr__(self, "parts", plain(listed("parts", parts, allowed)))
         object.__setattr__(self, "p", None if p is None else chances("p", p, len(self.parts)))
         if not self.parts:
             raise ValueError("parts is empty; there must be at least one")
+        for part in self.parts:
+            check_value("parts", part)
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -102,8 +100,8 @@ def _range(low: float, high: float) -> Uniform:
 
 def check_value(
     name: str, value: object, low: float = -math.inf, high: float = math.inf, *, above: bool = False, whole: bool = False
-) -> Value:
-    """A parameter whose numbers are all finite and in ``low .. high``, as Python's; greater than ``low`` with ``above``."""
+) -> None:
+    """A parameter whose numbers are all finite and in ``low .. high``; greater than ``low`` with ``above``."""
     allowed = _allowed(low, high, above, whole)
     if isinstance(value, list):
         raise TypeError(f"{name} is a list, {shown(value)}; it must be {allowed}")
@@ -111,7 +109,7 @@ def check_value(
         raise ValueError(f"{name} is {shown(value)}, of {len(value)} values; it must be {allowed}")
     try:
         drawn_from = distribution(value)  # type: ignore[arg-type]
-        numbers: list[object] = [value] if drawn_from is None else list(drawn_from.limits)
+        numbers = [value] if drawn_from is None else list(drawn_from.limits)
         if isinstance(drawn_from, Choice):
             numbers = list(drawn_from.values)
         found = [number(name, one) for one in numbers]
@@ -123,9 +121,19 @@ def check_value(
         raise ValueError(f"{name} is {shown(value)}; it must be {allowed}")
     if not all(low <= n <= high and (n > low or not above) for n in found):
         raise ValueError(f"{name} is {shown(value)}; it must be {allowed}")
-    if isinstance(value, tuple):
-        return found[0], found[1]
-    return found[0] if drawn_from is None else drawn_from
+
+
+def numbers_of(name: str, value: object, allowed: str) -> Floats:
+    """An array of real numbers, as float64."""
+    try:
+        given = np.asarray(value)
+        real = given.dtype.kind in "biuf" and not is_masked_array(value)
+    except (TypeError, ValueError, RuntimeError):  # of rows of different lengths, of a tensor that is not on the CPU
+        real = False
+    if not real:
+        raise TypeError(f"{name} is {shown(value)} of type {type(value).__name__}; it must be {allowed}")
+    with np.errstate(over="ignore"):  # of a longer float: infinite, which the caller finds
+        return given.astype(np.float64)
 
 
 def _allowed(low: float, high: float, above: bool, whole: bool) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from imrestore import _checks
-from imrestore._checks.values import finite
+from imrestore._checks.values import finite, shown
 from imrestore.degrade import _psf
-from imrestore.degrade._distributions import Floats
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import check_fields
 from imrestore.degrade._values import Value
@@ -25,8 +25,15 @@ def check_window(step: Any) -> None:
     """Size of a window, if it is given, and what lies outside the image."""
     if getattr(step, "size", None) is not None:
         check_fields(step, 1, MOST, "size", whole=True)
+    check_outside(step)
+
+
+def check_outside(step: Any) -> None:
+    """What lies outside the image; float32 holds the value, and what another white makes of it."""
     _checks.border_mode(step.mode)
-    finite("cval", step.cval, "a finite number in the image's units")
+    allowed = "a number from -1e30 to 1e30, in the image's units"
+    if abs(finite("cval", step.cval, allowed)) > 1e30:
+        raise ValueError(f"cval is {shown(step.cval)}; it must be {allowed}")
 
 
 def window_sizes(draw: Draw, size: Value | None, reach: Floats) -> Numbers:

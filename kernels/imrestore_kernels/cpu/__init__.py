@@ -73,12 +73,17 @@ def _damage_jobs() -> list[tuple[str, Callable[[], object]]]:
             _interleave,
             _noise_rows,
             _philox,
+            _place_rows,
             _resampling_weights,
+            _warp_adjoint,
+            _warp_rows,
             blurring,
             camera,
+            colours,
             haze,
             jpeg,
             missing,
+            mixing,
             resizing,
         )
 
