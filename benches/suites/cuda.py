@@ -1,4 +1,4 @@
-"""The filters on a GPU, float32 8192x8192: against cupyx.scipy.ndimage, cuCIM and a plain copy on the device.
+"""The filters on a GPU, float32 8192x8192: against cupyx.scipy.ndimage, cuCIM and a plain copy on the device; chains of damage.
 
 Not part of the default suites: it needs CuPy and a CUDA device. Times are of the device's own clock as seen by a host
 that synchronises after every call, and include the launch. ``copy`` reads and writes the same bytes once, so
@@ -8,7 +8,9 @@ that synchronises after every call, and include the launch. ``copy`` reads and w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,9 @@ QUICK = {"mean": (3,), "gaussian": (2,), "median": (3, 5), "nl_means": (21,), "b
 TOLERANCE = {"mean": 2e-6, "gaussian": 2e-6, "median": 0.0, "nl_means": 0.0, "bilateral": 0.0}
 ABSOLUTE = {"nl_means": 4e-6, "bilateral": 4e-6}
 
+#: Images of 256x256x3 in a batch of damaged samples, and the seconds that one may take on an H200.
+BATCH, SAMPLE_GOAL = 256, 1 / 5000
+
 #: Seconds a megapixel, of 7x7 patches in 21x21 windows on an H200.
 NL_MEANS_GOAL = 1e-3
 
@@ -54,6 +59,37 @@ def rows(plan: Plan) -> Iterator[Row]:
     for name, parameters in (QUICK if plan.quick else SIZES).items():
         for parameter in parameters:
             yield row(plan, cupy, name, parameter, image, out)
+    for name in ("real_esrgan", "bsrgan"):
+        yield chain_row(plan, cupy, name)
+
+
+def chain_row(plan: Plan, cupy: Any, name: str) -> Row:
+    """A published chain of damage, other samples in every call; planning them on the host is part of the time."""
+    from imrestore import degrade
+
+    chain = getattr(degrade, name)(4)
+    host = np.random.default_rng(0).random((BATCH, 3, 256, 256), np.float32)
+    images, few = cupy.asarray(host), slice(0, 8)
+    equal = bool((chain(images[few], rng=1).get() == chain(host[few], rng=1)).all())
+    calls = count()
+    timed = measure(
+        plan,
+        synchronized(cupy, lambda: chain(images, rng=1, index=BATCH * next(calls))),
+        [],
+        suite="cuda",
+        filter=name,
+        parameters=f"256 to 64, batches of {BATCH}",
+        dtype="float32",
+        shape=host.shape,
+        equal=equal,
+        goal=Goal(SAMPLE_GOAL * BATCH) if name == "real_esrgan" else None,
+    )
+    return replace(timed, note=f"{BATCH / timed.ours.median:.0f} samples/s, {graphics_card(cupy, images)}")
+
+
+def graphics_card(cupy: Any, image: Any) -> str:
+    name: str = cupy.cuda.runtime.getDeviceProperties(image.device.id)["name"].decode()
+    return name
 
 
 def row(plan: Plan, cupy: Any, name: str, parameter: int, image: Any, out: Any) -> Row:
@@ -73,7 +109,7 @@ def row(plan: Plan, cupy: Any, name: str, parameter: int, image: Any, out: Any) 
         shape=tuple(image.shape),
         equal=equal,
         goal=Goal(NL_MEANS_GOAL * image.size / 1e6) if name == "nl_means" and parameter == 21 else None,
-        note=cupy.cuda.runtime.getDeviceProperties(image.device.id)["name"].decode(),
+        note=graphics_card(cupy, image),
     )
 
 
