@@ -233,3 +233,20 @@ def test_no_gradient_is_kept_where_none_is_wanted() -> None:
         assert not CHAIN(image, rng=1).requires_grad
     assert CHAIN(image, rng=1).requires_grad
     assert not CHAIN(image.detach(), rng=1).requires_grad
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # torch's own, of how it looks at tensors
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_inside_a_compiled_function(name: str) -> None:
+    """torch traces what is around a chain, and calls it; before, tracing it recursed for ever."""
+    image = torch.from_numpy(batch_of(2, 3, 9, 7)).requires_grad_()
+
+    def around(x: torch.Tensor) -> torch.Tensor:
+        return GRADIENTS[name](x * 0.5, rng=3) + 1
+
+    torch._dynamo.reset()
+    compiled = torch.compile(around, backend="eager")
+    found, wanted = compiled(image), around(image)
+    assert torch.equal(found, wanted)
+    gradients = [torch.autograd.grad(one.sum(), image)[0] for one in (found, wanted)]
+    assert torch.equal(*gradients)

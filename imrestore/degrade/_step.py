@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -98,13 +99,20 @@ class Step:
         ValueError
             If an argument is out of range, or the samples of a batch end with different sizes.
         """
+        options = {"rng": rng, "index": index, "channel_axis": channel_axis, "batch_axis": batch_axis, "data_range": data_range}
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.compiler.is_compiling():  # nothing of this is torch's to trace
+            return torch.compiler.disable(self._do)(image, target, mask, options)
+        return self._do(image, target, mask, options)
+
+    def _do(self, image: Any, target: Any, mask: Any, options: dict[str, Any]) -> Any:
+        """The call itself, which torch does not trace."""
         with forks.importing:
             from imrestore.degrade._run import apply
 
         for name, array in (("image", image), ("target", target), ("mask", mask)):
             if is_masked_array(array):
                 raise TypeError(f"{name} is a numpy.ma.MaskedArray; pass {name}.data or {name}.filled(..)")
-        options = {"rng": rng, "index": index, "channel_axis": channel_axis, "batch_axis": batch_axis, "data_range": data_range}
         with np.errstate(over="ignore"):  # what is too large for the dtype becomes infinite
             return apply(self, image, target, mask, **options)
 
