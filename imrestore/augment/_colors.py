@@ -9,7 +9,7 @@ from imrestore_kernels.samples import Job
 
 from imrestore._checks.values import finite, one_of
 from imrestore.augment._last import last_launches
-from imrestore.degrade._distributions import Floats
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields
 from imrestore.degrade._values import Value

@@ -10,7 +10,7 @@ from imrestore import _checks
 from imrestore._checks.values import finite, shown
 from imrestore.augment import _geometry
 from imrestore.augment._warps import Warp, identities
-from imrestore.degrade._distributions import Floats
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import check_fields
 from imrestore.degrade._values import Value

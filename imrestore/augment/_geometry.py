@@ -14,7 +14,7 @@ from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.samples import Job
 
 from imrestore.augment._last import last_launches
-from imrestore.degrade._distributions import Floats
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import IMAGE, MASK, TARGET, Draw, Launch, Numbers, Operation
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]

@@ -7,21 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from imrestore._checks.values import integer, is_sequence, real, shown
+from imrestore._checks.values import integer, is_sequence, shown
 from imrestore.augment import _geometry
 from imrestore.degrade._distributions import Choice, Integers
+from imrestore.degrade._numbers import probability
 from imrestore.degrade._plan import Draw, Numbers
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value
 
 #: What `place` is told of 0 to 3 quarter turns; its first and fourth number in the last row and the last column.
 _QUARTERS = np.array([[0, 1, 0, 0, 0, 1], [0, 0, 1, 1, -1, 0], [1, -1, 0, 1, 0, -1], [1, 0, -1, 0, 1, 0]])
-
-
-def check_chance(name: str, value: object) -> None:
-    """A field that is a probability."""
-    if not 0 <= real(name, value, "a number from 0 to 1") <= 1:
-        raise ValueError(f"{name} is {shown(value)}; it must be a number from 0 to 1")
 
 
 def _moves(draw: Draw) -> Numbers:
@@ -62,7 +57,7 @@ class Flip(Step):
 
     def __post_init__(self) -> None:
         check_option("axis", self.axis, ("horizontal", "vertical"))
-        check_chance("p", self.p)
+        probability("p", self.p)
 
     def plan(self, draw: Draw) -> None:
         flipped = draw.uniforms()[:, 0] < self.p
@@ -154,7 +149,7 @@ class Transpose(Step):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_chance("p", self.p)
+        probability("p", self.p)
 
     def plan(self, draw: Draw) -> None:
         transposed = draw.uniforms()[:, 0] < self.p

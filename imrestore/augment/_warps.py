@@ -9,7 +9,8 @@ import numpy as np
 from imrestore import _checks
 from imrestore._checks.values import finite, one_of
 from imrestore.augment import _geometry
-from imrestore.degrade._distributions import Choice, Floats
+from imrestore.degrade._distributions import Choice
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw, Numbers
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value

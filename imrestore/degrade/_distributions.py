@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from imrestore._checks.values import shown
-from imrestore.degrade._numbers import Floats as Floats
-from imrestore.degrade._numbers import chances, listed, number, ordered, pick, take_numbers
+from imrestore.degrade._numbers import Floats, chances, listed, number, ordered, pick, take_numbers
 
 
 @dataclass(frozen=True)

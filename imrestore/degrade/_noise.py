@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from imrestore._checks.values import real, shown
-from imrestore.degrade._numbers import Floats
+from imrestore._checks.values import shown
+from imrestore.degrade._numbers import Floats, probability
 from imrestore.degrade._plan import Draw, Numbers, Operation
 from imrestore.degrade._step import Step, check_fields
 from imrestore.degrade._values import Value, numbers_of
@@ -59,7 +59,7 @@ class GaussianNoise(Step):
 
     def __post_init__(self) -> None:
         check_fields(self, 0, np.inf, "sigma")
-        check_chance("grey", self.grey)
+        probability("grey", self.grey)
 
     def plan(self, draw: Draw) -> None:
         sigma = draw.value(self.sigma)
@@ -117,7 +117,7 @@ class ColorNoise(Step):
             root: Floats = vectors * np.sqrt(np.maximum(values, 0))[:, None, :] @ vectors.transpose(0, 2, 1)
             start = draw.store(root * (sigma * draw.unit)[:, None, None])
             draw.launch(_GAUSSIAN, A=start, only=only)
-            for k in np.flatnonzero(only).tolist() if draw.batch.recording else ():
+            for k in np.flatnonzero(only).tolist() if draw.batch.records is not None else ():
                 drawn[k] = own[k].tolist()
         draw.record("ColorNoise", sigma=sigma, covariance=drawn)
 
@@ -174,7 +174,7 @@ class PoissonNoise(Step):
     def __post_init__(self) -> None:
         check_fields(self, 1e-9, np.inf, "peak")
         check_fields(self, 0, 1e6, "scale")
-        check_chance("grey", self.grey)
+        probability("grey", self.grey)
 
     def plan(self, draw: Draw) -> None:
         peak, scale = draw.value(self.peak), draw.value(self.scale)
@@ -268,20 +268,13 @@ class SpeckleNoise(Step):
 
     def __post_init__(self) -> None:
         check_fields(self, 0, 1e6, "sigma")
-        check_chance("grey", self.grey)
+        probability("grey", self.grey)
 
     def plan(self, draw: Draw) -> None:
         sigma = draw.value(self.sigma)
         shared = chosen(draw, self.grey)
         draw.launch(_SPECKLE, [sigma], A=_columns(shared))
         draw.record("SpeckleNoise", sigma=sigma, **({"grey": shared} if self.grey else {}))
-
-
-def check_chance(name: str, value: object) -> None:
-    """A probability."""
-    number = real(name, value, "a number from 0 to 1")
-    if not 0 <= number <= 1:
-        raise ValueError(f"{name} is {shown(value)}; it must be a number from 0 to 1")
 
 
 def chosen(draw: Draw, chance: float) -> np.ndarray[Any, np.dtype[np.bool_]] | bool:

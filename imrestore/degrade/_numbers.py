@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from imrestore._checks.values import finite, is_sequence, shown
+from imrestore._checks.values import finite, is_sequence, real, shown
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -27,6 +27,14 @@ def chances(name: str, p: Any, count: int) -> tuple[float, ...]:
     if len(numbers) != count or min(numbers, default=-1) < 0 or abs(sum(numbers) - 1) > 1e-6:
         raise ValueError(f"{name} is {shown(p)}; it must be {allowed}")
     return numbers
+
+
+def probability(name: str, value: object) -> float:
+    """A probability."""
+    found = real(name, value, "a number from 0 to 1")
+    if not 0 <= found <= 1:
+        raise ValueError(f"{name} is {shown(value)}; it must be a number from 0 to 1")
+    return found
 
 
 def pick(u: Floats, count: int, p: tuple[float, ...] | None) -> np.ndarray[Any, np.dtype[np.int64]]:

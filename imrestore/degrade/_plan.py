@@ -15,7 +15,8 @@ from imrestore_kernels import philox
 from imrestore_kernels.samples import COLUMNS, Job
 
 from imrestore._checks.values import shown
-from imrestore.degrade._distributions import Choice, Floats
+from imrestore.degrade._distributions import Choice
+from imrestore.degrade._numbers import Floats
 from imrestore.degrade._values import Value, distribution
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -43,10 +44,6 @@ class Operation(NamedTuple):
     in_place: bool = True
     #: Reads other samples of the batch, at the places in column A.
     crosses: bool = False
-
-    @property
-    def backward_name(self) -> str:
-        return f"{self.name}_{self.backward}"
 
 
 IMAGE, TARGET, MASK = "image", "target", "mask"
@@ -81,8 +78,8 @@ class Batch:
     launches: list[Launch] = field(default_factory=list)
     tables: list[Floats] = field(default_factory=list)
     table_length: int = 0
-    records: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
-    recording: bool = False
+    #: What was drawn for each sample, if anybody asks.
+    records: list[list[tuple[str, dict[str, Any]]]] | None = None
     #: Makes the random numbers: `philox.parameters`, or the same numbers sooner.
     parameters: Callable[..., Floats] = philox.parameters
     _uniforms: dict[int, Floats] = field(default_factory=dict)
@@ -96,7 +93,7 @@ class Batch:
         signed = (seed ^ 1 << 63) - (1 << 63)
         now[:, _CHANNELS : _SEED + 1] = (*shape, *shape[1:], signed)
         now[:, _INDEX] = indices.view(np.int64)
-        return cls(indices, seed, now, data_range, steps, records=[[] for _ in range(len(indices))])
+        return cls(indices, seed, now, data_range, steps)
 
     @property
     def sizes(self) -> tuple[Numbers, Numbers]:
@@ -277,7 +274,7 @@ class Draw:
 
     def record(self, name: str, **parameters: Any) -> None:
         """Say what was drawn, for those who ask: arrays or lists with one entry per sample, or one value for all."""
-        if not self.batch.recording:
+        if self.batch.records is None:
             return
         for k, sample in enumerate(self.ids.tolist()):
             own = {key: _entry(value, k) for key, value in parameters.items()}

@@ -191,10 +191,8 @@ def _companion(role: str, other: Any, first: Part, image: Any, channel_axis: Any
     if role == MASK and first.axes.channel is not None and np.ndim(other) == first.axes.ndim - 1:
         batch, channel = first.axes.batch, first.axes.channel  # labels have no channels
         part = _open(role, other, first.kind, first.device, None if batch is None else batch - (batch > channel), None)
-    elif first.axes.batch is None or channel_axis is not None or batch_axis is not None:
-        part = _open(role, other, first.kind, first.device, batch_axis, channel_axis)
     else:
-        part = _open(role, other, first.kind, first.device, None, None)
+        part = _open(role, other, first.kind, first.device, batch_axis, channel_axis)
     wanted, found = first.source.shape, part.source.shape
     if role == MASK and part.array.dtype.kind in "iu" and part.array.dtype.itemsize == 8:
         _check_labels(part.array)

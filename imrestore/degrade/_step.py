@@ -148,9 +148,10 @@ class Step:
         planar = _planar(shape)
         white = positive("data_range", data_range, "a finite number > 0")
         batch = Batch.of(numbers, seed_of(rng), planar, white, self.span)
-        batch.recording = True
+        records: list[list[tuple[str, dict[str, Any]]]] = [[] for _ in numbers]
+        batch.records = records
         self.plan(Draw(batch, np.arange(len(numbers)), 0))
-        return batch.records[0] if count is None else batch.records
+        return records[0] if count is None else records
 
 
 def _count(value: object) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from imrestore._checks.values import flag, integer, is_sequence, positive, real, shown
-from imrestore.degrade._numbers import chances, pick
+from imrestore._checks.values import flag, integer, is_sequence, positive, shown
+from imrestore.degrade._numbers import chances, pick, probability
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, said
 
@@ -245,10 +245,7 @@ class Maybe(_Several):
 
     def __init__(self, steps: Step | Sequence[Step], p: float = 0.5) -> None:
         object.__setattr__(self, "steps", steps_of("steps", (steps,) if isinstance(steps, Step) else steps))
-        number = real("p", p, "a number from 0 to 1")
-        if not 0 <= number <= 1:
-            raise ValueError(f"p is {shown(p)}; it must be a number from 0 to 1")
-        object.__setattr__(self, "p", number)
+        object.__setattr__(self, "p", probability("p", p))
 
     def plan(self, draw: Draw) -> None:
         chosen, numbered = draw.uniforms()[:, 0] < self.p, self._numbered(draw)

@@ -9,12 +9,24 @@ import numpy as np
 
 from imrestore_kernels.borders import CONSTANT, MIRROR, NEAREST, REFLECT
 from imrestore_kernels.cpu._jit import inline
-from imrestore_kernels.cpu._job_rows import CHANNELS, DST, HEIGHT, OUT_HEIGHT, OUT_WIDTH, SRC, WIDTH, compile_job_rows
+from imrestore_kernels.cpu._job_rows import (
+    CHANNELS,
+    DST,
+    HEIGHT,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    SRC,
+    WIDTH,
+    A,
+    B,
+    C,
+    D,
+    E,
+    F,
+    compile_job_rows,
+)
 from imrestore_kernels.cpu._planes import inside_index
 from imrestore_kernels.cpu._vector import allocator, larger, smaller
-from imrestore_kernels.samples import Job
-
-A, B, C, D, E, F = (int(Job[letter]) for letter in "ABCDEF")
 
 #: Rows of a turned image made together: what they read of a source row is one cache line.
 TILE = 16

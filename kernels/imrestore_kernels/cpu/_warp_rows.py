@@ -9,14 +9,26 @@ import numpy as np
 
 from imrestore_kernels.borders import CONSTANT, MIRROR, REFLECT, WRAP
 from imrestore_kernels.cpu._jit import inline
-from imrestore_kernels.cpu._job_rows import CHANNELS, DST, HEIGHT, OUT_HEIGHT, OUT_WIDTH, SRC, WIDTH, compile_job_rows
+from imrestore_kernels.cpu._job_rows import (
+    CHANNELS,
+    DST,
+    HEIGHT,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    SRC,
+    WIDTH,
+    A,
+    B,
+    C,
+    D,
+    E,
+    compile_job_rows,
+)
 from imrestore_kernels.cpu._sampling import BLOCK, fused
 from imrestore_kernels.cpu._splines import spline_pieces
 from imrestore_kernels.cpu._vector import allocator, data_address, larger, smaller
 from imrestore_kernels.cpu._warp_block import BICUBIC, BILINEAR, NEAREST, Real, Whole, warp_block
-from imrestore_kernels.samples import Job
 
-A, B, C, D, E = (int(Job[letter]) for letter in "ABCDE")
 _COLUMNS, _ROWS, _WIDTH, _OUTSIDE = map(int, (Real.COLUMNS, Real.ROWS, Real.WIDTH, Real.OUTSIDE))
 _OUT_PLANE, _PROJECTIVE, _ROOMY = map(int, (Whole.OUT_PLANE, Whole.PROJECTIVE, Whole.ROOMY))
 REALS, WHOLES = max(Real) + 1, max(Whole) + 1

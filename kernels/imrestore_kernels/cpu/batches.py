@@ -13,16 +13,15 @@ import numpy as np
 
 from imrestore_kernels import forks
 from imrestore_kernels.cpu._interleave import load, store
+from imrestore_kernels.cpu._job_rows import CHANNELS, DST, SEED, SRC, A, F
 from imrestore_kernels.cpu._philox import draws
 from imrestore_kernels.cpu._pool import run_rows
-from imrestore_kernels.samples import Job, Size, Work
+from imrestore_kernels.samples import Size, Work
 
 Array = np.ndarray[Any, Any]
 
 #: Random numbers for the parameters of steps: 3 us where NumPy takes 100.
 parameters = draws
-
-_CHANNELS, _SEED = int(Job.CHANNELS), int(Job.SEED)  # plain numbers: NumPy takes a third of the time to index with them
 
 #: Elements of scratch memory that a thread keeps for its next sample: new memory costs a page fault for every 4 KiB.
 KEPT = 4_000_000
@@ -60,7 +59,7 @@ class _Part:
         self.function = function_of(work.stem, work.name)
         self.jobs = work.jobs[row : row + 1].copy()
         self.numbers = work.numbers[row : row + 1]
-        channels, height, width, out_height, out_width = self.jobs[0, _CHANNELS:_SEED].tolist()
+        channels, height, width, out_height, out_width = self.jobs[0, CHANNELS:SEED].tolist()
         self.size = Size(1, channels, height, width, out_height, out_width)
         self.most = max(channels * height * width, int(work.out_channels[row]) * out_height * out_width)
 
@@ -68,15 +67,13 @@ class _Part:
         """Work in the slots, beginning on one side; on which side the result is."""
         other = side if self.work.in_place else 1 - side
         job = self.jobs[0]
-        job[0], job[1] = slots[side], slots[other]  # SRC and DST
+        job[SRC], job[DST] = slots[side], slots[other]
         self.function(memory, memory, self.jobs, self.numbers, table, self.size)
         return other
 
-
     def image(self, memory: Array, start: int) -> Array:
         """A copy of what the operation is about to change."""
-        channels, height, width = (int(self.jobs[0, column]) for column in (Job.CHANNELS, Job.HEIGHT, Job.WIDTH))
-        return memory[start : start + channels * height * width].copy()
+        return memory[start : start + self.size.channels * self.size.height * self.size.width].copy()
 
     def back(self, memory: Array, slots: tuple[int, int], side: int, table: Array, image: Array | None) -> int:
         """The gradient of the image from that of the result, which is on one side; on which side it is."""
@@ -85,12 +82,12 @@ class _Part:
             return side
         function = function_of(work.stem, f"{work.name}_{work.backward}")
         if work.backward == "gradient":
-            self.jobs[0, Job.SRC] = self.jobs[0, Job.DST] = 0
+            self.jobs[0, SRC] = self.jobs[0, DST] = 0
             own = memory[slots[side] :]
             function(own, own, self.jobs, self.numbers, table, self.size, image)
             return side
         other = side if work.in_place else 1 - side
-        self.jobs[0, Job.DST], self.jobs[0, Job.SRC] = slots[side], slots[other]
+        self.jobs[0, DST], self.jobs[0, SRC] = slots[side], slots[other]
         function(memory, memory, self.jobs, self.numbers, table, self.size)
         return other
 
@@ -143,7 +140,7 @@ def _moved(picture: Array, parts: list[_Part]) -> tuple[Array, list[_Part]]:
 
 def _view(picture: Array, part: _Part) -> Array | None:
     """What `warping.place` makes of a picture, without a copy, if all of it lies inside."""
-    row, row_y, row_x, column, column_y, column_x = part.jobs[0, int(Job.A) : int(Job.F) + 1].tolist()
+    row, row_y, row_x, column, column_y, column_x = part.jobs[0, A : F + 1].tolist()
     height, width = part.size.out_height, part.size.out_width
     if row_y == column_x == 0:
         picture, row, row_y, column, column_x = picture.transpose(0, 2, 1), column, column_y, row, row_x
@@ -208,8 +205,8 @@ def _side_by_side(
         parts = [_Part(0, one, row) for row in range(len(one.ids))]
         if one.crosses:
             for part in parts:
-                partner = int(part.jobs[0, Job.A])
-                part.jobs[0, Job.A] = starts[partner][before[partner]]
+                partner = int(part.jobs[0, A])
+                part.jobs[0, A] = starts[partner][before[partner]]
 
         def step(start: int, stop: int, one: Work = one, parts: Sequence[_Part] = parts, before: Sequence[int] = before) -> None:
             for sample, part in zip(one.ids[start:stop].tolist(), parts[start:stop], strict=True):

@@ -27,14 +27,14 @@ _Arrays = tuple[Any, Any, Any, Any, Any]
 def launch_tiles(stem: str, function: str, arrays: _Arrays, size: Size, *extra: Any, shared_bytes: int = 0, **defines: Any) -> None:
     """Run ``function`` of ``stem.cu`` on the tiles of every job; ``arrays`` are an operation's, ``extra`` goes behind them."""
     tiles = -(-size.height // TILE) * -(-size.width // TILE)
-    macros = {**_macros(arrays), "TILE": TILE, "ROWS": ROWS, **defines}
+    macros = {**job_macros(arrays[0].dtype), "TILE": TILE, "ROWS": ROWS, **defines}
     args = [*arrays, np.int64(size.jobs), *extra]
     launch(stem, function, grid(tiles, size.jobs), (TILE, ROWS, 1), args, macros, shared_bytes)
 
 
 def launch_rows(stem: str, function: str, arrays: _Arrays, size: Size, *extra: Any, shared_bytes: int = 0, **defines: Any) -> None:
     """Run ``function`` of ``stem.cu`` on the rows of every job."""
-    macros = {**_macros(arrays), "THREADS": THREADS, **defines}
+    macros = {**job_macros(arrays[0].dtype), "THREADS": THREADS, **defines}
     args = [*arrays, np.int64(size.jobs), *extra]
     launch(stem, function, grid(size.height, size.jobs), (THREADS, 1, 1), args, macros, shared_bytes)
 
@@ -42,10 +42,11 @@ def launch_rows(stem: str, function: str, arrays: _Arrays, size: Size, *extra: A
 def launch_chunks(stem: str, function: str, arrays: _Arrays, size: Size, *extra: Any, **defines: Any) -> None:
     """Run ``function`` of ``stem.cu`` on the values of every job, whatever their place."""
     chunks = -(-size.channels * size.height * size.width // (THREADS * VALUES))
-    macros = {**_macros(arrays), "THREADS": THREADS, **defines}
+    macros = {**job_macros(arrays[0].dtype), "THREADS": THREADS, **defines}
     args = [*arrays, np.int64(size.jobs), *extra]
     launch(stem, function, grid(chunks, size.jobs), (THREADS, 1, 1), args, macros)
 
 
-def _macros(arrays: _Arrays) -> dict[str, Any]:
-    return {"T": C_TYPES[arrays[0].dtype.name], "JOB_COLUMNS": COLUMNS, **_COLUMNS}
+def job_macros(dtype: np.dtype[Any]) -> dict[str, Any]:
+    """What every kernel over jobs is told: the type of samples, and which column of a job is what."""
+    return {"T": C_TYPES[dtype.name], "JOB_COLUMNS": COLUMNS, **_COLUMNS}

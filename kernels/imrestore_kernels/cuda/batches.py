@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imrestore_kernels import forks, philox
+from imrestore_kernels.bm3d_driver import write
 from imrestore_kernels.cuda import _launch
 from imrestore_kernels.samples import COLUMNS, Job, Size, Work
 
@@ -163,12 +164,4 @@ def _hand_over(memory: Any, slot: int, side: Array, result: Any) -> None:
         values = both[:, int(side[0])]
     else:
         values = xp.where(_launch.upload(side == 0)[:, None], both[:, 0], both[:, 1])
-    values = values.reshape(result.shape)
-    if result.dtype.kind == "f":
-        result[...] = values
-        return
-    limits = np.iinfo(result.dtype)
-    low, high = float(limits.min), float(limits.max)
-    rounded = xp.rint(xp.where(values == values, values, 0))
-    inside = xp.where((rounded > low) & (rounded < high), rounded, 0).astype(result.dtype)
-    result[...] = xp.where(rounded >= high, limits.max, xp.where(rounded <= low, limits.min, inside)).astype(result.dtype)
+    write(xp, result, values.reshape(result.shape))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from imrestore_kernels.cuda._job_tiles import job_macros
 from imrestore_kernels.cuda._launch import Dim3, empty, grid, launch
-from imrestore_kernels.cuda.separable import C_TYPES
-from imrestore_kernels.samples import COLUMNS, Job, Size
+from imrestore_kernels.samples import Size
 
 #: Bytes of shared memory, which a window of 127 columns just fits.
 SHARED_BYTES = 32 * 1024
@@ -49,9 +49,7 @@ def _lines(dtype: np.dtype[Any]) -> int:
 
 
 def _macros(src: Any) -> dict[str, object]:
-    columns = {f"JOB_{column.name}": int(column) for column in Job}
-    sizes = {"LINES": _lines(src.dtype), "SHARED_VALUES": SHARED_BYTES // src.dtype.itemsize}
-    return {"T": C_TYPES[src.dtype.name], "JOB_COLUMNS": COLUMNS, **columns, **sizes}
+    return {**job_macros(src.dtype), "LINES": _lines(src.dtype), "SHARED_VALUES": SHARED_BYTES // src.dtype.itemsize}
 
 
 def _blocks(dtype: np.dtype[Any], jobs: int, channels: int, height: int, width: int) -> Dim3:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from imrestore_kernels.cuda._job_tiles import job_macros
 from imrestore_kernels.cuda._launch import empty, grid, launch
-from imrestore_kernels.cuda.separable import C_TYPES
-from imrestore_kernels.samples import COLUMNS, Job, Size
+from imrestore_kernels.samples import Size
 
 THREADS = 256
 
@@ -27,8 +27,7 @@ def resample_adjoint(src: Any, dst: Any, jobs: Any, numbers: Any, table: Any, si
 
 
 def _passes(function: str, src: Any, dst: Any, jobs: Any, numbers: Any, size: Size) -> None:
-    columns = {f"JOB_{column.name}": int(column) for column in Job}
-    macros = {"T": C_TYPES[src.dtype.name], "JOB_COLUMNS": COLUMNS, **columns, "OUTS": OUTS, "CHUNK": CHUNK}
+    macros = {**job_macros(src.dtype), "OUTS": OUTS, "CHUNK": CHUNK}
     shared_bytes = OUTS * (12 + CHUNK * src.dtype.itemsize)
     slot = max(size.out_height, size.out_width)
     totals = empty((2 * size.jobs * slot,), np.float64)
