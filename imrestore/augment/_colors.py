@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from imrestore_kernels.samples import Job
 
 from imrestore._checks.values import finite, one_of
-from imrestore.augment._last import last_launches
-from imrestore.degrade._numbers import Floats
-from imrestore.degrade._plan import Draw, Numbers, Operation
+from imrestore.degrade._plan import Draw, Operation
 from imrestore.degrade._step import Step, check_fields
 from imrestore.degrade._values import Value
 
@@ -20,72 +19,80 @@ _CONTRAST = Operation("colours", "contrast", backward="adjoint")
 #: Grey (ITU-R BT.601), and the two axes of colour of NTSC: red to cyan about, green to magenta about.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 _RGB = np.linalg.inv(_YIQ)
-_EYE = np.eye(3)
+# Nine plain numbers each, row by row: grey in all channels, and what cosine and sine of a turn of the colours are multiplied by.
+_GREY: list[float] = [*_YIQ[0].tolist()] * 3
+_COS: list[float] = (np.outer(_RGB[:, 1], _YIQ[1]) + np.outer(_RGB[:, 2], _YIQ[2])).ravel().tolist()
+_SIN: list[float] = (np.outer(_RGB[:, 1], _YIQ[2]) - np.outer(_RGB[:, 2], _YIQ[1])).ravel().tolist()
+_EYE: list[float] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+
+#: C x (C + 1) numbers, row by row: the weights of all channels in one, and a constant.
+Matrix = Sequence[float]
 
 
-def _apply(draw: Draw, matrices: Floats) -> None:
-    """Matrices (samples, C, C + 1) over the channels; behind another matrix they become one with it.
+def _apply(draw: Draw, matrices: Sequence[Matrix | None]) -> None:
+    """Matrices over the channels; behind another matrix they become one with it, and samples without one stay as they are.
 
     That is decided for each sample by what was done to it alone, so that it is the same in any batch.
     """
-    fresh, channels = draw.channels == matrices.shape[1], matrices.shape[1]
-    for launch, rows, mine in last_launches(draw, _MATRIX):
-        fits = fresh[mine]
-        rows, mine = rows[fits], mine[fits]
-        before = _stored(draw, launch.jobs[rows, Job.A], channels * (channels + 1)).reshape(-1, channels, channels + 1)
-        both = matrices[mine, :, :channels] @ before
-        both[:, :, channels] += matrices[mine, :, channels]
-        launch.jobs[rows, Job.A] = draw.store(both)
-        fresh[mine] = False
-    if fresh.any():
-        draw.launch(_MATRIX, only=fresh, A=draw.store(matrices))
+    fresh: dict[int, dict[int, Matrix]] = {}
+    for k, (sample, own) in enumerate(zip(draw.plain_ids, matrices, strict=True)):
+        if own is None:
+            continue
+        launch, row = draw.batch.last(sample)
+        if launch is not None and launch.operation is _MATRIX and launch.stored is not None:
+            before = launch.stored[row]
+            if len(before) == len(own):
+                before[:] = _one_after_the_other(before.tolist(), own)
+                continue
+        fresh.setdefault(len(own), {})[k] = own
+    for some in fresh.values():  # one table for all samples with as many channels
+        draw.launch_plain(_MATRIX, list(some), stored=list(some.values()))
 
 
-def _stored(draw: Draw, starts: Numbers, length: int) -> Floats:
-    """Rows of numbers that were stored before."""
-    rows = np.empty((len(starts), length))
-    first = 0
-    for table in draw.batch.tables:
-        for k in np.flatnonzero((starts >= first) & (starts < first + len(table))):
-            rows[k] = table[starts[k] - first : starts[k] - first + length]
-        first += len(table)
-    return rows
+def _one_after_the_other(first: Matrix, second: Matrix) -> Matrix:
+    if len(first) == 12:
+        a, b, c, u, d, e, f, v, g, h, i, w = first
+        joined: list[float] = []
+        for k in (0, 4, 8):
+            x, y, z, t = second[k : k + 4]
+            joined += (x * a + y * d + z * g, x * b + y * e + z * h, x * c + y * f + z * i, x * u + y * v + z * w + t)
+        return joined
+    channels = round(len(first) ** 0.5)  # C (C + 1) lies between C and C + 1 squared
+    channels -= channels * (channels + 1) > len(first)
+    last = np.array(second).reshape(channels, channels + 1)
+    both = last[:, :channels] @ np.array(first).reshape(channels, channels + 1)
+    both[:, channels] += last[:, channels]
+    return both.ravel().tolist()  # type: ignore[no-any-return]
 
 
-def _stretch(draw: Draw, factor: Floats, shift: Floats) -> None:
+def _stretch(factor: float, shift: float, channels: int) -> Matrix:
     """factor x + shift in all channels."""
-    for channels in sorted(set(draw.channels.tolist())):
-        matrices = np.zeros((len(draw), channels, channels + 1))
-        matrices[:, :, :channels] = factor[:, None, None] * np.eye(channels)
-        matrices[:, :, channels] = shift[:, None]
-        own = draw.channels == channels
-        _apply(draw if own.all() else draw.at(draw.step, draw.ids[own]), matrices[own])
+    matrix = [0.0] * (channels * (channels + 1))
+    for c in range(channels):
+        matrix[c * (channels + 2)] = factor
+        matrix[c * (channels + 1) + channels] = shift
+    return matrix
 
 
-def _mix(draw: Draw, matrices: Floats) -> None:
-    """Matrices (samples, 3, 3) over red, green and blue; grey images have none of that."""
+def _colors(saturation: float, degrees: float, brightness: float, channels: int) -> Matrix | None:
+    """Grey, and what differs from it turned and stretched; images of one channel are grey."""
+    if channels == 1:
+        return None if brightness == 1 else (brightness, 0.0)
+    if degrees == 0:
+        own = [saturation * one + (1 - saturation) * grey for one, grey in zip(_EYE, _GREY, strict=True)]
+    else:
+        turn = math.radians(degrees)
+        cos, sin = saturation * math.cos(turn), saturation * math.sin(turn)
+        own = [grey + (cos * p + sin * q) for grey, p, q in zip(_GREY, _COS, _SIN, strict=True)]
+    a, b, c, d, e, f, g, h, i = own if brightness == 1 else [brightness * number for number in own]
+    return (a, b, c, 0.0, d, e, f, 0.0, g, h, i, 0.0)
+
+
+def _color(draw: Draw, saturation: list[float], degrees: list[float], brightness: list[float]) -> None:
+    """All three together."""
+    channels = [shape[0] for shape in draw.plain_shapes]
     draw.same_channels((1, 3), "colours")
-    colored = draw.channels == 3
-    if colored.any():
-        full = np.zeros((len(draw), 3, 4))
-        full[:, :, :3] = matrices
-        _apply(draw if colored.all() else draw.at(draw.step, draw.ids[colored]), full[colored])
-
-
-def _saturations(factor: Floats) -> Floats:
-    grey = np.broadcast_to(_YIQ[0], (3, 3))
-    matrices: Floats = factor[:, None, None] * _EYE + (1 - factor)[:, None, None] * grey
-    return matrices
-
-
-def _hues(angle: Floats) -> Floats:
-    turn = np.zeros((len(angle), 3, 3))
-    turn[:, 0, 0] = 1
-    turn[:, 1, 1] = turn[:, 2, 2] = np.cos(np.deg2rad(angle))
-    turn[:, 1, 2] = np.sin(np.deg2rad(angle))
-    turn[:, 2, 1] = -turn[:, 1, 2]
-    matrices: Floats = _RGB @ turn @ _YIQ
-    return matrices
+    _apply(draw, [_colors(*own) for own in zip(saturation, degrees, brightness, channels, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,9 @@ class Brightness(Step):
         check_fields(self, -1e6, 1e6, "shift")
 
     def plan(self, draw: Draw) -> None:
-        factor, shift = draw.value(self.factor), draw.value(self.shift)
-        _stretch(draw, factor, shift * draw.white)
+        factor, shift = draw.plain_value(self.factor), draw.plain_value(self.shift)
+        shapes, white = draw.plain_shapes, draw.white
+        _apply(draw, [_stretch(f, s * white, shape[0]) for f, s, shape in zip(factor, shift, shapes, strict=True)])
         draw.record("Brightness", factor=factor, shift=shift)
 
 
@@ -174,11 +182,12 @@ class Contrast(Step):
             finite("pivot", self.pivot, "'mean' or a finite number, a share of white")
 
     def plan(self, draw: Draw) -> None:
-        factor = draw.value(self.factor)
+        factor = draw.plain_value(self.factor)
         if isinstance(self.pivot, str):
-            draw.launch(_CONTRAST, [factor])
+            draw.launch_plain(_CONTRAST, range(len(draw)), [(f,) for f in factor])
         else:
-            _stretch(draw, factor, (1 - factor) * self.pivot * draw.white)
+            pivot, shapes = self.pivot * draw.white, draw.plain_shapes
+            _apply(draw, [_stretch(f, (1 - f) * pivot, shape[0]) for f, shape in zip(factor, shapes, strict=True)])
         draw.record("Contrast", factor=factor)
 
 
@@ -216,8 +225,8 @@ class Saturation(Step):
         check_fields(self, 0, 1e6, "factor")
 
     def plan(self, draw: Draw) -> None:
-        factor = draw.value(self.factor)
-        _mix(draw, _saturations(factor))
+        factor = draw.plain_value(self.factor)
+        _color(draw, factor, [0.0] * len(draw), [1.0] * len(draw))
         draw.record("Saturation", factor=factor)
 
 
@@ -257,8 +266,8 @@ class Hue(Step):
         check_fields(self, -np.inf, np.inf, "angle")
 
     def plan(self, draw: Draw) -> None:
-        angle = draw.value(self.angle)
-        _mix(draw, _hues(angle))
+        angle = draw.plain_value(self.angle)
+        _color(draw, [1.0] * len(draw), angle, [1.0] * len(draw))
         draw.record("Hue", angle=angle)
 
 
@@ -303,11 +312,9 @@ class ColorJitter(Step):
         check_fields(self, -np.inf, np.inf, "hue")
 
     def plan(self, draw: Draw) -> None:
-        brightness, contrast, saturation, hue = map(draw.value, (self.brightness, self.contrast, self.saturation, self.hue))
+        parameters = (self.brightness, self.contrast, self.saturation, self.hue)
+        brightness, contrast, saturation, hue = map(draw.plain_value, parameters)
         # Contrast about the mean may come before brightness: both scale the mean alike, and the matrices that follow are then one.
-        draw.launch(_CONTRAST, [contrast])
-        grey = draw.channels == 1
-        if grey.any():
-            _stretch(draw.at(draw.step, draw.ids[grey]), brightness[grey], np.zeros(int(grey.sum())))
-        _mix(draw, brightness[:, None, None] * (_hues(hue) @ _saturations(saturation)))
+        draw.launch_plain(_CONTRAST, range(len(draw)), [(f,) for f in contrast])
+        _color(draw, saturation, hue, brightness)
         draw.record("ColorJitter", brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)

@@ -9,7 +9,8 @@ import numpy as np
 from imrestore import _checks
 from imrestore._checks.values import finite, shown
 from imrestore.augment import _geometry
-from imrestore.augment._warps import Warp, identities
+from imrestore.augment._homographies import scaling, times
+from imrestore.augment._warps import Warp, sizes_of
 from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import check_fields
@@ -60,13 +61,16 @@ class Perspective(Warp):
         distortion = draw.value(self.distortion)
         inwards = 1 - distortion[:, None] * draw.uniforms(8)
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-        half = np.stack([np.maximum(draw.widths - 1, 1), np.maximum(draw.heights - 1, 1)], axis=-1)[:, None, :] / 2
         corners = signs * inwards.reshape(-1, 4, 2)
         unit = _through(np.broadcast_to(signs.astype(float), corners.shape), corners)
-        scaling = identities(len(draw))
-        scaling[:, 0, 0], scaling[:, 1, 1] = half[:, 0, 0], half[:, 0, 1]
-        self.warp(draw, scaling @ unit @ np.linalg.inv(scaling))
-        draw.record("Perspective", distortion=distortion, corners=corners * half)
+        sizes = sizes_of(draw)
+        frames = [(max(width - 1, 1) / 2, max(height - 1, 1) / 2) for height, width in sizes]
+        own = [
+            times(times(scaling(x, y), unit_frame), scaling(1 / x, 1 / y))
+            for unit_frame, (x, y) in zip(_geometry.as_homographies(unit), frames, strict=True)
+        ]
+        self.warp(draw, own, sizes)
+        draw.record("Perspective", distortion=distortion, corners=corners * np.array(frames)[:, None])
 
 
 def _through(points: Floats, images: Floats) -> Floats:
@@ -130,14 +134,16 @@ class Elastic(Warp):
         self.check()
 
     def plan(self, draw: Draw) -> None:
-        amplitude, interpolations = draw.value(self.amplitude), self.interpolations(draw)
-        height, width = draw.heights, draw.widths
-        down, across = (np.maximum(np.rint((n - 1) / self.spacing), 1).astype(np.int64) + 3 for n in (height, width))
-        counts = 2 * down * across
-        u = draw.uniforms(int(counts.max(initial=0)))
-        for count in sorted(set(counts.tolist())):  # one table for all samples with as many knots
-            only = counts == count
-            start = draw.store((2 * u[:, :count] - 1) * amplitude[:, None])
-            mode, cval = _checks.border_mode(self.mode), self.cval * draw.unit
-            _geometry.displace(draw, start, (down, across), interpolations, mode, cval, only)
+        amplitude = draw.plain_value(self.amplitude)
+        counts = [(_knots(height, self.spacing), _knots(width, self.spacing)) for height, width in sizes_of(draw)]
+        lengths = [2 * down * across for down, across in counts]
+        u = draw.uniforms(max(lengths, default=0))
+        knots = [((2 * u[k, :n] - 1) * amplitude[k]).tolist() for k, n in enumerate(lengths)]
+        mode, cval = _checks.border_mode(self.mode), self.cval * draw.unit
+        _geometry.displace(draw, knots, counts, self.interpolations(draw), mode, cval)
         draw.record("Elastic", amplitude=amplitude)
+
+
+def _knots(length: int, spacing: float) -> int:
+    """Of cubic splines along an axis, with at least one interval."""
+    return max(round((length - 1) / spacing), 1) + 3

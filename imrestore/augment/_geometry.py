@@ -7,119 +7,149 @@ the same in any batch.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.samples import Job
 
-from imrestore.augment._last import last_launches
-from imrestore.degrade._numbers import Floats
-from imrestore.degrade._plan import IMAGE, MASK, TARGET, Draw, Launch, Numbers, Operation
+from imrestore.augment._homographies import Homography, times
+from imrestore.degrade._plan import IMAGE, MASK, TARGET, Draw, Launch, Operation
 
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
+#: Result (y, x) is the image at row a + b y + c x and column d + e y + f x.
+Move = tuple[int, int, int, int, int, int]
+#: Height and width.
+Sides = tuple[int, int]
 
 _PLACE = Operation("warping", "place", backward="adjoint", in_place=False)
 _WARP = Operation("warping", "warp", backward="adjoint", in_place=False)
 #: Everybody moves; masks hold labels, between which nothing lies.
 _ROLES = (IMAGE, TARGET, MASK)
+_FOR_MASKS = {int(Job.D): 0}
 INTERPOLATIONS = {"nearest": 0, "bilinear": 1, "bicubic": 2}
+_NO_CHANGE: Homography = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+# Plain numbers: a member of an enumeration takes NumPy three times as long to index with.
+_HEIGHT, _WIDTH, _A, _D, _F = map(int, (Job.HEIGHT, Job.WIDTH, Job.A, Job.D, Job.F))
+_MOVE = slice(_A, _F + 1)
+_CVAL = 9
 
 
 def warp(
-    draw: Draw, matrices: Floats, out: tuple[Numbers, Numbers], interpolations: Numbers, mode: int, cval: float
+    draw: Draw,
+    homographies: Sequence[Homography],
+    sizes: Sequence[Sides],
+    interpolations: Sequence[int],
+    mode: int,
+    cval: float,
 ) -> None:
-    """Result (x, y, 1) is the image at ``matrices`` (samples, 3, 3) times that."""
-    matrices = _without_mirrors(draw, matrices)
-    fresh = np.ones(len(draw), bool)
-    for launch, rows, mine in last_launches(draw, _WARP, _PLACE):
-        same = _is(launch, _WARP) & (launch.jobs[rows, Job.A] < 0) & (launch.jobs[rows, Job.D] == interpolations[mine])
-        same &= (launch.jobs[rows, Job.E] == mode) & ((launch.numbers[rows, 9] == cval) | (mode != CONSTANT))
-        rows, mine = rows[same], mine[same]
-        _set_homography(launch, rows, _homographies(launch, rows) @ matrices[mine])
-        _resize(draw, launch, rows, mine, out)
-        fresh[mine] = False
-    numbers = [*_normalised(matrices).reshape(len(draw), 9).T, cval]
-    columns: dict[str, Any] = {"A": -1, "D": interpolations, "E": mode}
-    draw.launch(_WARP, numbers, out=out, roles=_ROLES, for_masks={Job.D: 0}, only=fresh, **columns)
-
-
-def _without_mirrors(draw: Draw, matrices: Floats) -> Floats:
-    """Matrices that also mirror, for samples that were mirrored just before: no border rule minds in which order that is done."""
-    for launch, rows, mine in last_launches(draw, _PLACE):
-        jobs = launch.jobs[rows]
-        mirrors = (jobs[:, Job.C] == 0) & (jobs[:, Job.E] == 0)
-        for first, step, length, made in ((Job.A, Job.B, Job.HEIGHT, Job.OUT_HEIGHT), (Job.D, Job.F, Job.WIDTH, Job.OUT_WIDTH)):
-            ends = np.where(jobs[:, step] < 0, jobs[:, length] - 1, 0)
-            mirrors &= (jobs[:, first] == ends) & (jobs[:, length] == jobs[:, made])
-        rows, mine = rows[mirrors], mine[mirrors]
-        if len(rows) == 0:
+    """Result (x, y, 1) of each sample is the image at its homography times that."""
+    fresh: list[int] = []
+    numbers: list[tuple[float, ...]] = []
+    columns: list[Move] = []
+    for k, (sample, own) in enumerate(zip(draw.plain_ids, homographies, strict=True)):
+        launch, row = draw.batch.last(sample)
+        if launch is not None and launch.operation is _PLACE:
+            mirror = _mirror(launch, row)
+            if mirror is not None:  # no border rule minds in which order that is done
+                own = times(mirror, own)
+                draw.batch.drop(launch, sample)
+                launch, row = draw.batch.last(sample)
+        if launch is not None and launch.operation is _WARP and _joins(launch, row, interpolations[k], mode, cval):
+            _set_homography(launch, row, times(_homography(launch, row), own))
+            draw.batch.resize(launch, row, sample, sizes[k])
             continue
-        matrices = matrices.copy()
-        matrices[mine] = _matrices(launch.jobs[rows, Job.A : Job.F + 1]) @ matrices[mine]
-        draw.batch.drop(launch, rows)
-    return matrices
+        fresh.append(k)
+        numbers.append((*_normalised(own), cval))
+        columns.append((-1, 0, 0, interpolations[k], mode, 0))
+    out = [sizes[k] for k in fresh]
+    draw.launch_plain(_WARP, fresh, numbers, columns, out=out, roles=_ROLES, for_masks=_FOR_MASKS)
+
+
+def _joins(launch: Launch, row: int, interpolation: int, mode: int, cval: float) -> bool:
+    """Whether a warp is of the kind that another may become a part of."""
+    displaced, _, _, before, border, _ = launch.jobs[row, _MOVE].tolist()
+    same = displaced < 0 and before == interpolation and border == mode
+    return same and (mode != CONSTANT or float(launch.numbers[row, _CVAL]) == cval)
+
+
+def _mirror(launch: Launch, row: int) -> Homography | None:
+    """What a whole-pixel move does if it turns rows or columns around, or none, and nothing else."""
+    _, height, width, out_height, out_width = launch.jobs[row, _HEIGHT - 1 : _HEIGHT + 4].tolist()
+    a, b, c, d, e, f = move = tuple(launch.jobs[row, _MOVE].tolist())
+    ends = a == (height - 1 if b < 0 else 0) and d == (width - 1 if f < 0 else 0)
+    pure = c == e == 0 and ends and (height, width) == (out_height, out_width)
+    return _matrix(move) if pure else None
 
 
 def displace(
-    draw: Draw, knots: Numbers, counts: tuple[Numbers, Numbers], interpolations: Numbers, mode: int, cval: float, only: Flags
+    draw: Draw, knots: Sequence[Sequence[float]], counts: Sequence[Sides], interpolations: Sequence[int], mode: int, cval: float
 ) -> None:
-    """Move pixels by B-splines of ``counts`` knots each, from place ``knots`` of the table on."""
-    columns: dict[str, Any] = {"A": knots, "B": counts[0], "C": counts[1], "D": interpolations, "E": mode}
-    draw.launch(_WARP, [1, 0, 0, 0, 1, 0, 0, 0, 1, cval], out=(draw.heights, draw.widths), roles=_ROLES, for_masks={Job.D: 0},
-                only=only, **columns)  # fmt: skip
+    """Move pixels by B-splines, of so many knots down and across for each sample."""
+    shapes = draw.plain_shapes
+    for length in sorted({len(own) for own in knots}):  # one table for all samples with as many knots
+        places = [k for k, own in enumerate(knots) if len(own) == length]
+        draw.launch_plain(
+            _WARP,
+            places,
+            [(*_NO_CHANGE, cval)] * len(places),
+            [(0, *counts[k], interpolations[k], mode, 0) for k in places],
+            out=[(shapes[k][1], shapes[k][2]) for k in places],
+            roles=_ROLES,
+            for_masks=_FOR_MASKS,
+            stored=[knots[k] for k in places],
+        )
 
 
-def place(draw: Draw, moves: Numbers, out: tuple[Numbers, Numbers]) -> None:
-    """Result (y, x) is the image at row a + b y + c x and column d + e y + f x, with ``moves`` (samples, 6), all inside."""
-    fresh = np.ones(len(draw), bool)
-    matrices = _matrices(moves)
-    for launch, rows, mine in last_launches(draw, _WARP, _PLACE):
-        fits = (launch.jobs[rows, Job.A] < 0) | _is(launch, _PLACE)
-        rows, mine = rows[fits], mine[fits]
-        if launch.operation == _WARP:
-            _set_homography(launch, rows, _homographies(launch, rows) @ matrices[mine])
+def place(draw: Draw, moves: Sequence[Move | None], sizes: Sequence[Sides]) -> None:
+    """Move whole pixels, to places that all lie inside; samples without a move stay as they are."""
+    fresh: dict[int, Move] = {}
+    for k, (sample, move) in enumerate(zip(draw.plain_ids, moves, strict=True)):
+        if move is None:
+            continue
+        launch, row = draw.batch.last(sample)
+        if launch is not None and launch.operation is _WARP and int(launch.jobs[row, _A]) < 0:
+            _set_homography(launch, row, times(_homography(launch, row), _matrix(move)))
+        elif launch is not None and launch.operation is _PLACE:
+            launch.jobs[row, _MOVE] = _one_after_the_other(tuple(launch.jobs[row, _MOVE].tolist()), move)
         else:
-            both = np.rint(_matrices(launch.jobs[rows, Job.A : Job.F + 1]) @ matrices[mine]).astype(np.int64)
-            launch.jobs[rows, Job.A : Job.F + 1] = both[:, [1, 1, 1, 0, 0, 0], [2, 1, 0, 2, 1, 0]]
-        _resize(draw, launch, rows, mine, out)
-        fresh[mine] = False
-    columns: dict[str, Any] = dict(zip("ABCDEF", moves.T, strict=True))
-    draw.launch(_PLACE, out=out, roles=_ROLES, only=fresh, **columns)
+            fresh[k] = move
+            continue
+        draw.batch.resize(launch, row, sample, sizes[k])
+    draw.launch_plain(_PLACE, list(fresh), columns=list(fresh.values()), out=[sizes[k] for k in fresh], roles=_ROLES)
 
 
-def _is(launch: Launch, operation: Operation) -> bool:
-    return launch.operation == operation
+def _one_after_the_other(first: Move, second: Move) -> Move:
+    a, b, c, d, e, f = first
+    row, row_y, row_x, column, column_y, column_x = second
+    return (
+        *(a + b * row + c * column, b * row_y + c * column_y, b * row_x + c * column_x),
+        *(d + e * row + f * column, e * row_y + f * column_y, e * row_x + f * column_x),
+    )
 
 
-def _resize(draw: Draw, launch: Launch, rows: Numbers, mine: Numbers, out: tuple[Numbers, Numbers]) -> None:
-    """What a launch makes has another size now, and so have the samples."""
-    now, ids = draw.batch.now, draw.ids[mine]
-    height, width = (length[mine] for length in out)  # copies: these may be the sizes that are about to change
-    for column, own, length in ((Job.OUT_HEIGHT, Job.HEIGHT, height), (Job.OUT_WIDTH, Job.WIDTH, width)):
-        launch.jobs[rows, column] = length
-        now[ids, own] = now[ids, column] = length
+def _homography(launch: Launch, row: int) -> Homography:
+    return tuple(launch.numbers[row, :_CVAL].tolist())
 
 
-def _homographies(launch: Launch, rows: Numbers) -> Floats:
-    return launch.numbers[rows, :9].reshape(-1, 3, 3)
+def _set_homography(launch: Launch, row: int, homography: Homography) -> None:
+    launch.numbers[row, :_CVAL] = _normalised(homography)
 
 
-def _set_homography(launch: Launch, rows: Numbers, matrices: Floats) -> None:
-    launch.numbers[rows, :9] = _normalised(matrices).reshape(-1, 9)
-
-
-def _normalised(matrices: Floats) -> Floats:
+def _normalised(homography: Homography) -> Homography:
     """With 1 in the corner where only the size of it matters: the kernels then have nothing to divide by."""
-    corner = matrices[:, 2, 2]
-    affine = (matrices[:, 2, 0] == 0) & (matrices[:, 2, 1] == 0) & (corner > 0)
-    return matrices / np.where(affine, corner, 1)[:, None, None]
+    corner = homography[8]
+    if homography[6] == homography[7] == 0 and corner > 0 and corner != 1:
+        a, b, c, d, e, f, g, h, _ = homography
+        return (a / corner, b / corner, c / corner, d / corner, e / corner, f / corner, g, h, 1.0)
+    return homography
 
 
-def _matrices(moves: Numbers) -> Floats:
-    """Whole-pixel moves as homographies."""
-    matrices = np.zeros((len(moves), 3, 3))
-    matrices[:, 0] = moves[:, [5, 4, 3]]
-    matrices[:, 1] = moves[:, [2, 1, 0]]
-    matrices[:, 2, 2] = 1
-    return matrices
+def _matrix(move: Move) -> Homography:
+    """A whole-pixel move as a homography."""
+    a, b, c, d, e, f = map(float, move)
+    return (f, e, d, c, b, a, 0.0, 0.0, 1.0)
+
+
+def as_homographies(matrices: np.ndarray) -> list[Homography]:
+    """Matrices (samples, 3, 3), plain."""
+    return [tuple(row) for row in matrices.reshape(len(matrices), 9).tolist()]

@@ -5,25 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from imrestore._checks.values import integer, is_sequence, shown
 from imrestore.augment import _geometry
+from imrestore.augment._geometry import Move, Sides
 from imrestore.degrade._distributions import Choice, Integers
 from imrestore.degrade._numbers import probability
-from imrestore.degrade._plan import Draw, Numbers
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value
 
-#: What `place` is told of 0 to 3 quarter turns; its first and fourth number in the last row and the last column.
-_QUARTERS = np.array([[0, 1, 0, 0, 0, 1], [0, 0, 1, 1, -1, 0], [1, -1, 0, 1, 0, -1], [1, 0, -1, 0, 1, 0]])
+
+def _mirrored(axis: str, height: int, width: int) -> Move:
+    return (0, 1, 0, width - 1, 0, -1) if axis == "horizontal" else (height - 1, -1, 0, 0, 0, 1)
 
 
-def _moves(draw: Draw) -> Numbers:
-    """Everything stays: row y, column x."""
-    moves = np.zeros((len(draw), 6), np.int64)
-    moves[:, [1, 5]] = 1
-    return moves
+def _turned(turns: int, height: int, width: int) -> Move | None:
+    """0 to 3 quarter turns."""
+    if turns == 0:
+        return None
+    if turns == 2:
+        return (height - 1, -1, 0, width - 1, 0, -1)
+    return (0, 0, 1, width - 1, -1, 0) if turns == 1 else (height - 1, 0, -1, 0, 1, 0)
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,12 @@ class Flip(Step):
         probability("p", self.p)
 
     def plan(self, draw: Draw) -> None:
-        flipped = draw.uniforms()[:, 0] < self.p
-        if not flipped.any():
-            draw.option(self.axis)
-            draw.record("Flip", flipped=flipped)
-            return
-        across = np.array([axis == "horizontal" for axis in draw.option(self.axis)])
-        some = draw.at(draw.step, draw.ids[flipped])
-        moves, wide = _moves(some), across[flipped]
-        moves[wide, 3], moves[wide, 5] = some.widths[wide] - 1, -1
-        moves[~wide, 0], moves[~wide, 1] = some.heights[~wide] - 1, -1
-        _geometry.place(some, moves, (some.heights, some.widths))
+        flipped = [u < self.p for (u,) in draw.plain_uniforms(1)]
+        axes = draw.option(self.axis)
+        if any(flipped):
+            sizes = [(height, width) for _, height, width in draw.plain_shapes]
+            moves = [_mirrored(axis, *size) if yes else None for yes, axis, size in zip(flipped, axes, sizes, strict=True)]
+            _geometry.place(draw, moves, sizes)
         draw.record("Flip", flipped=flipped)
 
 
@@ -109,16 +106,10 @@ class Rotate90(Step):
         check_fields(self, -1000, 1000, "turns", whole=True)
 
     def plan(self, draw: Draw) -> None:
-        turns = draw.value(self.turns).astype(np.int64) % 4
-        height, width = draw.heights, draw.widths
-        moves = _QUARTERS[turns]
-        moves[:, 0] *= height - 1
-        moves[:, 3] *= width - 1
-        odd = turns % 2 == 1
-        out = np.where(odd, width, height), np.where(odd, height, width)
-        turned = turns != 0
-        some = draw.at(draw.step, draw.ids[turned])
-        _geometry.place(some, moves[turned], (out[0][turned], out[1][turned]))
+        turns = [int(n) % 4 for n in draw.plain_value(self.turns)]
+        given = [(height, width) for _, height, width in draw.plain_shapes]
+        moves = [_turned(n, *size) for n, size in zip(turns, given, strict=True)]
+        _geometry.place(draw, moves, [size[::-1] if n % 2 else size for n, size in zip(turns, given, strict=True)])
         draw.record("Rotate90", turns=turns)
 
 
@@ -152,14 +143,13 @@ class Transpose(Step):
         probability("p", self.p)
 
     def plan(self, draw: Draw) -> None:
-        transposed = draw.uniforms()[:, 0] < self.p
-        some = draw.at(draw.step, draw.ids[transposed])
-        moves = np.tile(np.array([0, 0, 1, 0, 1, 0]), (len(some), 1))
-        _geometry.place(some, moves, (some.widths, some.heights))
+        transposed = [u < self.p for (u,) in draw.plain_uniforms(1)]
+        moves: list[Move | None] = [(0, 0, 1, 0, 1, 0) if yes else None for yes in transposed]
+        _geometry.place(draw, moves, [(width, height) for _, height, width in draw.plain_shapes])
         draw.record("Transpose", transposed=transposed)
 
 
-def _size(value: Any) -> tuple[int, int]:
+def _size(value: Any) -> Sides:
     """Height and width of a crop."""
     allowed = "a whole number from 1 to 2**31 - 1, or a pair of them (height, width)"
     items = tuple(value) if is_sequence(value) else (value, value)
@@ -169,21 +159,18 @@ def _size(value: Any) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def _crop(draw: Draw, size: tuple[int, int], top: Numbers, left: Numbers) -> None:
-    moves = _moves(draw)
-    moves[:, 0], moves[:, 3] = top, left
-    _geometry.place(draw, moves, (np.full(len(draw), size[0]), np.full(len(draw), size[1])))
+def _room(draw: Draw, size: Sides) -> list[Sides]:
+    """By how much images are higher and wider than a crop."""
+    room = []
+    for _, height, width in draw.plain_shapes:
+        if height < size[0] or width < size[1]:
+            raise ValueError(f"size is {size}; for an image of {height} x {width} pixels it must be that or less")
+        room.append((height - size[0], width - size[1]))
+    return room
 
 
-def _room(draw: Draw, size: tuple[int, int]) -> tuple[Numbers, Numbers]:
-    """By how much images are larger than a crop."""
-    down, right = draw.heights - size[0], draw.widths - size[1]
-    if min(int(down.min(initial=0)), int(right.min(initial=0))) < 0:
-        small = int(np.argmax((down < 0) | (right < 0)))
-        raise ValueError(
-            f"size is {size}; for an image of {draw.heights[small]} x {draw.widths[small]} pixels it must be that or less"
-        )
-    return down, right
+def _crop(draw: Draw, size: Sides, corners: list[Sides]) -> None:
+    _geometry.place(draw, [(top, 1, 0, left, 0, 1) for top, left in corners], [size] * len(corners))
 
 
 @dataclass(frozen=True)
@@ -220,10 +207,10 @@ class Crop(Step):
         object.__setattr__(self, "size", _size(self.size))
 
     def plan(self, draw: Draw) -> None:
-        u = draw.uniforms(2)
-        down, right = _room(draw, self.size)
-        top, left = (u[:, 0] * (down + 1)).astype(np.int64), (u[:, 1] * (right + 1)).astype(np.int64)
-        _crop(draw, self.size, top, left)
+        room, drawn = _room(draw, self.size), draw.plain_uniforms(2)
+        corners = [(int(u * (down + 1)), int(v * (right + 1))) for (u, v), (down, right) in zip(drawn, room, strict=True)]
+        _crop(draw, self.size, corners)
+        top, left = [corner[0] for corner in corners], [corner[1] for corner in corners]
         draw.record("Crop", top=top, left=left, height=self.size[0], width=self.size[1])
 
 
@@ -257,6 +244,5 @@ class CenterCrop(Step):
         object.__setattr__(self, "size", _size(self.size))
 
     def plan(self, draw: Draw) -> None:
-        down, right = _room(draw, self.size)
-        _crop(draw, self.size, down // 2, right // 2)
+        _crop(draw, self.size, [(down // 2, right // 2) for down, right in _room(draw, self.size)])
         draw.record("CenterCrop", height=self.size[0], width=self.size[1])

@@ -9,16 +9,15 @@ import numpy as np
 from imrestore import _checks
 from imrestore._checks.values import finite, one_of
 from imrestore.augment import _geometry
+from imrestore.augment._geometry import Sides
+from imrestore.augment._homographies import Homography, about_centres, rotation, scaling, shear, shift, times
 from imrestore.degrade._distributions import Choice
-from imrestore.degrade._numbers import Floats
-from imrestore.degrade._plan import Draw, Numbers
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value
 
 #: As near to a whole number of pixels as rounding comes.
 _SLACK = 1e-9
-
-_IDENTITY = np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -35,47 +34,21 @@ class Warp(Step):
         _checks.border_mode(self.mode)
         finite("cval", self.cval, "a finite number in the image's units")
 
-    def interpolations(self, draw: Draw) -> Numbers:
+    def interpolations(self, draw: Draw) -> list[int]:
         """The kernels' numbers for what samples draw."""
-        return np.array([_geometry.INTERPOLATIONS[name] for name in draw.option(self.interpolation)], np.int64)
+        return [_geometry.INTERPOLATIONS[name] for name in draw.option(self.interpolation)]
 
-    def warp(self, draw: Draw, matrices: Floats, out: tuple[Numbers, Numbers] | None = None) -> None:
-        """Result (x, y) about its centre is the image at ``matrices`` times that, about its own."""
-        height, width = draw.heights, draw.widths
-        size = (height, width) if out is None else out
-        centres = _shifts((size[1] - 1) / -2, (size[0] - 1) / -2)
-        whole = _shifts((width - 1) / 2, (height - 1) / 2) @ matrices @ centres
-        _geometry.warp(draw, whole, size, self.interpolations(draw), _checks.border_mode(self.mode), self.cval * draw.unit)
-
-
-def identities(count: int) -> Floats:
-    """Homographies that change nothing."""
-    matrices = np.empty((count, 3, 3))
-    matrices[:] = _IDENTITY
-    return matrices
+    def warp(self, draw: Draw, homographies: list[Homography], sizes: list[Sides], out: list[Sides] | None = None) -> None:
+        """Result (x, y) about its centre is the image, of a height and width in ``sizes``, at a homography times that."""
+        out = sizes if out is None else out
+        whole = [about_centres(*own) for own in zip(homographies, sizes, out, strict=True)]
+        mode = _checks.border_mode(self.mode)
+        _geometry.warp(draw, whole, out, self.interpolations(draw), mode, self.cval * draw.unit)
 
 
-def _shifts(right: Floats, down: Floats) -> Floats:
-    matrices = identities(len(right))
-    matrices[:, 0, 2], matrices[:, 1, 2] = right, down
-    return matrices
-
-
-def _rotations(angles: Floats) -> Floats:
-    """From a result to its image, which is turned counterclockwise by so many degrees; rows go down."""
-    matrices, turns = identities(len(angles)), np.deg2rad(angles)
-    matrices[:, 0, 0] = matrices[:, 1, 1] = np.cos(turns)
-    matrices[:, 1, 0] = np.sin(turns)
-    matrices[:, 0, 1] = -matrices[:, 1, 0]
-    right = angles % 90 == 0  # without the rounding of pi
-    matrices[right, :2, :2] = np.rint(matrices[right, :2, :2])
-    return matrices
-
-
-def _scalings(factors: Floats) -> Floats:
-    matrices = identities(len(factors))
-    matrices[:, 0, 0] = matrices[:, 1, 1] = 1 / factors
-    return matrices
+def sizes_of(draw: Draw) -> list[Sides]:
+    """Heights and widths."""
+    return [(height, width) for _, height, width in draw.plain_shapes]
 
 
 @dataclass(frozen=True)
@@ -127,21 +100,25 @@ class Rotate(Warp):
         self.check()
 
     def plan(self, draw: Draw) -> None:
-        angle = draw.value(self.angle)
-        turns, out = _rotations(angle), None
-        across, down = draw.widths - 1, draw.heights - 1
-        cos, sin = np.abs(turns[:, 0, 0]), np.abs(turns[:, 1, 0])
-        # A rectangle of a times the image's sides, turned, has to lie in the image.
-        reach_x, reach_y = across * cos + down * sin, across * sin + down * cos
-        share = np.minimum(across / np.maximum(reach_x, 1e-9), down / np.maximum(reach_y, 1e-9))
-        share = np.where((across == 0) | (down == 0), np.where(sin == 0, 1.0, 0.0), share)
-        if self.fit == "zoom":
-            turns = turns @ _scalings(1 / np.maximum(share, _SLACK))
-        elif self.fit == "crop":
-            height, width = (np.floor(share * n + _SLACK).astype(np.int64) + 1 for n in (down, across))
-            out = height, width
-        self.warp(draw, turns, out)
+        angle, sizes = draw.plain_value(self.angle), sizes_of(draw)
+        turns, out = [rotation(degrees) for degrees in angle], list(sizes)
+        for k, (height, width) in enumerate(sizes if self.fit != "keep" else ()):
+            share = _inside(turns[k], height - 1, width - 1)
+            if self.fit == "zoom":
+                factor = max(share, _SLACK)
+                turns[k] = times(turns[k], scaling(factor, factor))
+            else:
+                out[k] = (int(share * (height - 1) + _SLACK) + 1, int(share * (width - 1) + _SLACK) + 1)
+        self.warp(draw, turns, sizes, out)
         draw.record("Rotate", angle=angle)
+
+
+def _inside(turn: Homography, down: int, across: int) -> float:
+    """The largest share of its sides at which an image, turned, lies in the image; from first to last pixel."""
+    cos, sin = abs(turn[0]), abs(turn[3])
+    if down == 0 or across == 0:
+        return 1.0 if sin == 0 else 0.0
+    return min(across / (across * cos + down * sin), down / (across * sin + down * cos))
 
 
 @dataclass(frozen=True)
@@ -186,9 +163,9 @@ class Translate(Warp):
         self.check()
 
     def plan(self, draw: Draw) -> None:
-        right, down = draw.value(self.right), draw.value(self.down)
-        pixels = (draw.widths, draw.heights) if self.unit == "share" else (1, 1)
-        self.warp(draw, _shifts(-right * pixels[0], -down * pixels[1]))
+        right, down, sizes = draw.plain_value(self.right), draw.plain_value(self.down), sizes_of(draw)
+        pixels = sizes if self.unit == "share" else [(1, 1)] * len(draw)
+        self.warp(draw, [shift(-x * width, -y * height) for x, y, (height, width) in zip(right, down, pixels, strict=True)], sizes)
         draw.record("Translate", right=right, down=down)
 
 
@@ -230,8 +207,8 @@ class Scale(Warp):
         self.check()
 
     def plan(self, draw: Draw) -> None:
-        factor = draw.value(self.factor)
-        self.warp(draw, _scalings(factor))
+        factor = draw.plain_value(self.factor)
+        self.warp(draw, [scaling(1 / own, 1 / own) for own in factor], sizes_of(draw))
         draw.record("Scale", factor=factor)
 
 
@@ -285,10 +262,14 @@ class Affine(Warp):
         self.check()
 
     def plan(self, draw: Draw) -> None:
-        angle, right, down = draw.value(self.angle), draw.value(self.right), draw.value(self.down)
-        scale, shear = draw.value(self.scale), draw.value(self.shear)
-        lean = identities(len(draw))
-        lean[:, 0, 1] = -np.tan(np.deg2rad(shear))
-        matrices = _scalings(scale) @ lean @ _rotations(angle) @ _shifts(-right * draw.widths, -down * draw.heights)
-        self.warp(draw, matrices)
-        draw.record("Affine", angle=angle, right=right, down=down, scale=scale, shear=shear)
+        angle, right, down = draw.plain_value(self.angle), draw.plain_value(self.right), draw.plain_value(self.down)
+        scale, lean, sizes = draw.plain_value(self.scale), draw.plain_value(self.shear), sizes_of(draw)
+        self.warp(draw, [_affine(*own) for own in zip(angle, right, down, scale, lean, sizes, strict=True)], sizes)
+        draw.record("Affine", angle=angle, right=right, down=down, scale=scale, shear=lean)
+
+
+def _affine(angle: float, right: float, down: float, scale: float, lean: float, size: Sides) -> Homography:
+    moved = times(rotation(angle), shift(-right * size[1], -down * size[0]))
+    if lean != 0:
+        moved = times(shear(lean), moved)
+    return times(scaling(1 / scale, 1 / scale), moved)

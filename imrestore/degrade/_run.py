@@ -82,20 +82,19 @@ class Part:
     def work(self, launches: Sequence[Launch]) -> list[Work]:
         """What is to be done to this one, with its own channels."""
         found = []
-        channels = np.full(len(self.source), self.source.shape[1], np.int64)
         for launch in launches:
             if self.role not in launch.roles:
                 continue
-            jobs, results = launch.jobs, launch.out_channels
+            ids, jobs, numbers, results, left = launch.ids, launch.jobs, launch.numbers, launch.out_channels, launch.left
+            if left is not None:
+                ids, jobs, numbers, results = ids[left], jobs[left], numbers[left], results[left]
             if self.role != IMAGE:
                 jobs = jobs.copy()
-                jobs[:, Job.CHANNELS] = results = channels[launch.ids]
+                jobs[:, Job.CHANNELS] = results = np.full(len(ids), self.source.shape[1], np.int64)
                 for column, value in launch.for_masks.items() if self.role == MASK else ():
                     jobs[:, column] = value
             op = launch.operation
-            found.append(
-                Work(op.stem, op.name, launch.ids, jobs, launch.numbers, op.in_place, op.crosses, op.backward, results)
-            )
+            found.append(Work(op.stem, op.name, ids, jobs, numbers, op.in_place, op.crosses, op.backward, results))
         if self.role != IMAGE:
             self._check_sizes(found)
         return found
