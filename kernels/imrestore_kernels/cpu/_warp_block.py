@@ -65,7 +65,7 @@ def locate_block(dtype: np.dtype[Any], interpolation: int) -> Any:
 
     def generate(_context: Any, b: ir.IRBuilder, _signature: Any, args: Any) -> Any:
         x, reals, wholes, shifts, columns, rows, weights = args
-        code = _Code(b, dtype, interpolation, reals, wholes)
+        code = BlockCode(b, dtype, interpolation, reals, wholes)
         code.locate(x, shifts)
         code.split(near=False)
         for k, place in enumerate((columns, rows)):
@@ -86,22 +86,17 @@ def warp_block(dtype: np.dtype[Any], interpolation: int) -> Any:
 
     def generate(_context: Any, b: ir.IRBuilder, _signature: Any, args: Any) -> Any:
         x, reals, wholes, shifts, image, result = args
-        code = _Code(b, dtype, interpolation, reals, wholes)
-        code.locate(x, shifts)
-        with b.if_else(code.all_inside(), likely=True) as (inside, outside):
-            with inside:
-                code.split(near=True)
-                code.inner_pixels(image, result)
-            with outside:
-                code.split(near=False)
-                code.border_pixels(image, result)
+        BlockCode(b, dtype, interpolation, reals, wholes).warp(x, shifts, image, result)
         return ir.Constant(_INT, 0)
 
     return intrinsic_of([f"a{i}" for i in range(6)], lambda *_: types.intp(*[types.intp] * 6), generate)
 
 
-class _Code:
+class BlockCode:
     """Instructions for one block."""
+
+    #: Columns behind the neighbours that have to be there for a pixel inside.
+    room = 0
 
     def __init__(self, b: ir.IRBuilder, dtype: np.dtype[Any], interpolation: int, reals: Any, wholes: Any) -> None:
         self.b, self.block, self.wide = b, Block(b, dtype), Block(b, _FLOAT64)
@@ -111,6 +106,17 @@ class _Code:
         self.points: list[Any] = []
         self.below: list[Any] = []
         self.weights: list[list[Any]] = []
+
+    def warp(self, x: Any, shifts: Any, image: Any, result: Any) -> None:
+        """All of it."""
+        self.locate(x, shifts)
+        with self.b.if_else(self.all_inside(), likely=True) as (inside, outside):
+            with inside:
+                self.split(near=True)
+                self.inner_pixels(image, result)
+            with outside:
+                self.split(near=False)
+                self.border_pixels(image, result)
 
     def real(self, number: int) -> Any:
         """One of the row's numbers in all lanes."""
@@ -192,8 +198,8 @@ class _Code:
         flag = b.icmp_unsigned("!=", self.whole(Whole.ROOMY), ir.Constant(_INT, 0))
         sums = self._folded(b.fadd(*self.points), "+")  # the smaller of two may be the one that is no NaN
         flag = b.and_(flag, self._compare_all("<", sums, ir.Constant(_DOUBLE, 2 * FARTHEST * BLOCK)))
-        for point, length in zip(self.points, (Whole.WIDTH, Whole.HEIGHT), strict=True):
-            end = b.sub(self.whole(length), ir.Constant(_INT, self.taps - self.before - 1))
+        for point, length, room in zip(self.points, (Whole.WIDTH, Whole.HEIGHT), (self.room, 0), strict=True):
+            end = b.sub(self.whole(length), ir.Constant(_INT, self.taps - self.before - 1 + room))
             flag = b.and_(flag, self._compare_all("<", self._folded(point, ">"), b.sitofp(end, _DOUBLE)))
             flag = b.and_(flag, self._compare_all(">=", self._folded(point, "<"), ir.Constant(_DOUBLE, self.before)))
         return flag

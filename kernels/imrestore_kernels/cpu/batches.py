@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from imrestore_kernels import forks
+from imrestore_kernels.cpu import _direct
 from imrestore_kernels.cpu._interleave import load, store
-from imrestore_kernels.cpu._job_rows import CHANNELS, DST, SEED, SRC, A, F
+from imrestore_kernels.cpu._job_rows import CHANNELS, DST, SEED, SRC, A
 from imrestore_kernels.cpu._philox import draws
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.samples import Size, Work
@@ -108,12 +109,19 @@ def run(
 
     def samples(start: int, stop: int) -> None:
         for i in range(start, stop):
-            memory, side = _scratch(2 * slot, compute), 0
-            picture, left = _moved(source[i], parts[i])
+            picture, done = _direct.moved(source[i], parts[i])
+            left = parts[i][done:]
             if not left:  # nothing but places changes: no value has to become a float
-                result[i][...] = picture
+                _direct.copy(picture, result[i])
                 continue
-            _load(picture, memory)
+            memory, side = _scratch(2 * slot, compute), 0
+            if _direct.warps(picture, left[0], compute):
+                if len(left) == 1 and _direct.warp_to(picture, left[0], result[i]):
+                    continue
+                _direct.warp(picture, left[0], memory)
+                left = left[1:]
+            else:
+                _load(_direct.compact(picture) if done else picture, memory)
             for part in left:
                 if kept is not None and part.work.backward == "gradient":
                     kept[part.place, i] = part.image(memory, side * slot)
@@ -121,38 +129,6 @@ def run(
             _store(memory[side * slot :], result[i])
 
     _each(samples, len(source), slot * (1 + len(work)))
-
-
-def _moved(picture: Array, parts: list[_Part]) -> tuple[Array, list[_Part]]:
-    """A view of a sample with its first moves of whole pixels done, and what is left to do.
-
-    Where channels come last a view is slow to take apart, so it is made only if nothing else follows.
-    """
-    moved = picture
-    for n, part in enumerate(parts):
-        view = _view(moved, part) if part.work.name == "place" else None
-        if view is None:
-            rows_in_a_row = abs(moved.strides[2]) == moved.itemsize
-            return (moved, parts[n:]) if rows_in_a_row else (picture, parts)
-        moved = view
-    return moved, []
-
-
-def _view(picture: Array, part: _Part) -> Array | None:
-    """What `warping.place` makes of a picture, without a copy, if all of it lies inside."""
-    row, row_y, row_x, column, column_y, column_x = part.jobs[0, A : F + 1].tolist()
-    height, width = part.size.out_height, part.size.out_width
-    if row_y == column_x == 0:
-        picture, row, row_y, column, column_x = picture.transpose(0, 2, 1), column, column_y, row, row_x
-    elif row_x or column_y:
-        return None
-    bounds = []
-    for start, step, count, length in ((row, row_y, height, picture.shape[1]), (column, column_x, width, picture.shape[2])):
-        stop = start + step * count
-        if abs(step) != 1 or not (0 <= start < length and -1 <= stop <= length):
-            return None
-        bounds.append(slice(start, None if stop < 0 else stop, step))
-    return picture[:, bounds[0], bounds[1]]
 
 
 def run_back(
