@@ -81,6 +81,15 @@ def compact(picture: Array) -> Array:
     return made
 
 
+def saturates(part: Part, dtype: np.dtype[Any]) -> bool:
+    """Whether an operation only cuts off what a result of this type cuts off anyway."""
+    if part.work.name != "clip" or dtype.kind not in "iu":
+        return False
+    low, high = part.numbers[0, :2].tolist()
+    limits = np.iinfo(dtype)
+    return low <= limits.min and high >= limits.max  # type: ignore[no-any-return]
+
+
 def warps(picture: Array, part: Part, compute: np.dtype[Any]) -> bool:
     """Whether an operation is a warp that can read the picture as it is."""
     if part.work.name != "warp" or picture.dtype not in _warp_pixels.DTYPES or compute != np.float32:

@@ -26,7 +26,7 @@ CHANNELS = (1, 2, 3, 4)
 
 
 @intrinsic
-def _nearest(_typing: Any, value: Any) -> Any:
+def nearest_of(_typing: Any, value: Any) -> Any:
     """A float rounded half to even, of the float's own type: it stays a vector instruction."""
 
     def generate(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -83,7 +83,7 @@ def store_kernel(dtype: np.dtype[Any], compute: np.dtype[Any], channels: int) ->
                 picture = dst[y]
                 for x in range(src.shape[2]):
                     for c in range(channels):
-                        value = _nearest(src[c, y, x])
+                        value = nearest_of(src[c, y, x])
                         value = value if value > low else low  # of a NaN, too
                         value = value if value < high else high
                         if signed:
@@ -95,7 +95,7 @@ def store_kernel(dtype: np.dtype[Any], compute: np.dtype[Any], channels: int) ->
     return compile_rows(rows, f"store_{dtype}_{compute}_{channels}", planes, picture, *[types.intp] * 2)
 
 
-def _rows_of(picture: Array) -> Array | None:
+def rows_of(picture: Array) -> Array | None:
     """A sample (channels, height, width) as rows with its channels last, or one row below the other, if its memory is like that."""
     channels, height, width = picture.shape
     size = picture.itemsize
@@ -107,7 +107,7 @@ def _rows_of(picture: Array) -> Array | None:
 
 def load(picture: Array, planes: Array) -> None:
     """Copy a sample (channels, height, width) of any dtype and layout to planes of floats."""
-    rows = _rows_of(picture)
+    rows = rows_of(picture)
     if rows is None or picture.dtype.kind not in "iuf" or picture.dtype == np.float16:
         planes[...] = picture
         return
@@ -118,14 +118,14 @@ def load(picture: Array, planes: Array) -> None:
 def store(planes: Array, picture: Array) -> None:
     """Copy planes of floats to a sample of any dtype and layout; whole numbers half to even, saturated, 0 for NaN."""
     dtype = picture.dtype
-    if dtype.kind == "f" and (dtype.itemsize == 2 or _rows_of(picture) is None):
+    if dtype.kind == "f" and (dtype.itemsize == 2 or rows_of(picture) is None):
         with np.errstate(over="ignore"):
             picture[...] = planes
         return
     if dtype.itemsize == 8 and dtype.kind != "f":
         round_to(planes.astype(np.float64), picture)
         return
-    rows = _rows_of(picture)
+    rows = rows_of(picture)
     if rows is not None:
         kernel = store_kernel(dtype, planes.dtype, len(picture))
         run_rows(kernel, (planes, rows), len(rows), picture.size * 0.3)

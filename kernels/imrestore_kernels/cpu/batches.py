@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from imrestore_kernels import forks
-from imrestore_kernels.cpu import _direct
+from imrestore_kernels.cpu import _colour_pass, _direct
 from imrestore_kernels.cpu._interleave import load, store
 from imrestore_kernels.cpu._job_rows import CHANNELS, DST, SEED, SRC, A
 from imrestore_kernels.cpu._philox import draws
@@ -111,6 +111,8 @@ def run(
         for i in range(start, stop):
             picture, done = _direct.moved(source[i], parts[i])
             left = parts[i][done:]
+            if left and _direct.saturates(left[-1], result.dtype):
+                left = left[:-1]
             if not left:  # nothing but places changes: no value has to become a float
                 _direct.copy(picture, result[i])
                 continue
@@ -122,6 +124,9 @@ def run(
                 left = left[1:]
             else:
                 _load(_direct.compact(picture) if done else picture, memory)
+            if kept is None and compute == np.float32:
+                _in_passes(left, memory, slot, table, result[i])
+                continue
             for part in left:
                 if kept is not None and part.work.backward == "gradient":
                     kept[part.place, i] = part.image(memory, side * slot)
@@ -129,6 +134,22 @@ def run(
             _store(memory[side * slot :], result[i])
 
     _each(samples, len(source), slot * (1 + len(work)))
+
+
+def _in_passes(parts: Sequence[_Part], memory: Array, slot: int, table: Array, result: Array) -> None:
+    """Do all of it to the sample at the beginning of the memory; operations on colours that follow each other in one pass."""
+    side = start = 0
+    while start < len(parts):
+        many = _colour_pass.joined(parts, start)
+        stop = start + max(many, 1)
+        if many and stop == len(parts) and _colour_pass.run(parts[start:], memory, side * slot, table, result):
+            return
+        if many > 1:
+            _colour_pass.run(parts[start:stop], memory, side * slot, table, None)
+        else:
+            side = parts[start].run(memory, (0, slot), side, table)
+        start = stop
+    _store(memory[side * slot :], result)
 
 
 def run_back(

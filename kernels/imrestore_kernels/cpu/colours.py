@@ -14,7 +14,7 @@ from imrestore_kernels.cpu._plane_sums import LANES, plane_sum
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._sampling import fused
 from imrestore_kernels.cpu._vector import allocator, smaller
-from imrestore_kernels.samples import Size
+from imrestore_kernels.samples import COLUMNS, Size
 
 #: Pixels of one "row" of the pool, and of those worked on at once: all channels are read before one is written.
 BLOCK, CHUNK = 4096, 256
@@ -62,6 +62,19 @@ def _run_contrast(arrays: _Arrays, adjoint: int) -> None:
         sums = np.empty(channels)
         run_rows(add, (*arrays, number, adjoint, sums), channels, _SUM * values)
         run_rows(kernel, (*arrays, number, adjoint, sums), channels, _CONTRAST * values)
+
+
+def mean_grey(planes: Array, channels: int) -> float:
+    """Of planes of equal size in one row of memory, as `contrast` takes it."""
+    sums, pixels = np.empty(channels), planes.size // channels
+    jobs = np.zeros((1, COLUMNS), np.int64)
+    jobs[0, CHANNELS], jobs[0, HEIGHT], jobs[0, WIDTH] = channels, 1, pixels
+    unused = np.zeros((1, COLUMNS))
+    run_rows(sum_kernel(planes.dtype), (planes, planes, jobs, unused, planes[:1], 0, 0, sums), channels, _SUM * planes.size)
+    total = 0.0
+    for c, value in enumerate(sums.tolist()):
+        total += value * ((GREY[c] if channels == 3 else 1.0 / channels) / float(pixels))
+    return total
 
 
 @cache
