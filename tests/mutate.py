@@ -117,7 +117,9 @@ SUITES: dict[str, list[list[str]]] = {
         f"kernels/imrestore_kernels/cuda/{test}.{kind}": [[f"tests/test_damage_{test}.py", "-k", "not compiles"]]
         for test in DAMAGE for kind in ("cu", "py")
     },
-    "kernels/imrestore_kernels/cpu/batches.py": DEGRADE[1:],
+    "kernels/imrestore_kernels/cpu/batches.py": [["tests/test_direct.py"], *DEGRADE[1:]],
+    "kernels/imrestore_kernels/cpu/_direct.py": [["tests/test_direct.py"]],
+    **{f"kernels/imrestore_kernels/cpu/{name}.py": [["tests/test_direct_kernels.py"]] for name in ("_mirrored_rows", "_warp_pixels")},
     "kernels/imrestore_kernels/cuda/batches.py": [["tests/test_cuda_batches.py"], *DEGRADE[1:]],
     "kernels/imrestore_kernels/cpu/_interleave.py": [["tests/test_interleave.py"]],
     "kernels/imrestore_kernels/philox.py": [["tests/test_philox.py"]],

@@ -14,7 +14,7 @@ from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.samples import Job
 
 from imrestore.augment._homographies import Homography, times
-from imrestore.degrade._plan import IMAGE, MASK, TARGET, Draw, Launch, Operation
+from imrestore.degrade._plan import IMAGE, MASK, TARGET, Draw, Operation, PlainLaunch
 
 #: Result (y, x) is the image at row a + b y + c x and column d + e y + f x.
 Move = tuple[int, int, int, int, int, int]
@@ -65,17 +65,17 @@ def warp(
     draw.launch_plain(_WARP, fresh, numbers, columns, out=out, roles=_ROLES, for_masks=_FOR_MASKS)
 
 
-def _joins(launch: Launch, row: int, interpolation: int, mode: int, cval: float) -> bool:
+def _joins(launch: PlainLaunch, row: int, interpolation: int, mode: int, cval: float) -> bool:
     """Whether a warp is of the kind that another may become a part of."""
-    displaced, _, _, before, border, _ = launch.jobs[row, _MOVE].tolist()
+    displaced, _, _, before, border, _ = launch.jobs[row][_MOVE]
     same = displaced < 0 and before == interpolation and border == mode
-    return same and (mode != CONSTANT or float(launch.numbers[row, _CVAL]) == cval)
+    return same and (mode != CONSTANT or launch.numbers[row][_CVAL] == cval)
 
 
-def _mirror(launch: Launch, row: int) -> Homography | None:
+def _mirror(launch: PlainLaunch, row: int) -> Homography | None:
     """What a whole-pixel move does if it turns rows or columns around, or none, and nothing else."""
-    _, height, width, out_height, out_width = launch.jobs[row, _HEIGHT - 1 : _HEIGHT + 4].tolist()
-    a, b, c, d, e, f = move = tuple(launch.jobs[row, _MOVE].tolist())
+    _, height, width, out_height, out_width = launch.jobs[row][_HEIGHT - 1 : _HEIGHT + 4]
+    a, b, c, d, e, f = move = _move(launch, row)
     ends = a == (height - 1 if b < 0 else 0) and d == (width - 1 if f < 0 else 0)
     pure = c == e == 0 and ends and (height, width) == (out_height, out_width)
     return _matrix(move) if pure else None
@@ -107,10 +107,10 @@ def place(draw: Draw, moves: Sequence[Move | None], sizes: Sequence[Sides]) -> N
         if move is None:
             continue
         launch, row = draw.batch.last(sample)
-        if launch is not None and launch.operation is _WARP and int(launch.jobs[row, _A]) < 0:
+        if launch is not None and launch.operation is _WARP and launch.jobs[row][_A] < 0:
             _set_homography(launch, row, times(_homography(launch, row), _matrix(move)))
         elif launch is not None and launch.operation is _PLACE:
-            launch.jobs[row, _MOVE] = _one_after_the_other(tuple(launch.jobs[row, _MOVE].tolist()), move)
+            launch.jobs[row][_MOVE] = _one_after_the_other(_move(launch, row), move)
         else:
             fresh[k] = move
             continue
@@ -127,12 +127,18 @@ def _one_after_the_other(first: Move, second: Move) -> Move:
     )
 
 
-def _homography(launch: Launch, row: int) -> Homography:
-    return tuple(launch.numbers[row, :_CVAL].tolist())
+def _move(launch: PlainLaunch, row: int) -> Move:
+    a, b, c, d, e, f = launch.jobs[row][_MOVE]
+    return (a, b, c, d, e, f)
 
 
-def _set_homography(launch: Launch, row: int, homography: Homography) -> None:
-    launch.numbers[row, :_CVAL] = _normalised(homography)
+def _homography(launch: PlainLaunch, row: int) -> Homography:
+    a, b, c, d, e, f, g, h, i = launch.numbers[row][:_CVAL]
+    return (a, b, c, d, e, f, g, h, i)
+
+
+def _set_homography(launch: PlainLaunch, row: int, homography: Homography) -> None:
+    launch.numbers[row][:_CVAL] = _normalised(homography)
 
 
 def _normalised(homography: Homography) -> Homography:

@@ -48,5 +48,8 @@ def rotation(degrees: float) -> Homography:
 
 def about_centres(own: Homography, size: tuple[int, int], out: tuple[int, int]) -> Homography:
     """The same about the middle of a result of height and width ``out``, from that of an image of ``size``."""
-    there = shift((size[1] - 1) / 2, (size[0] - 1) / 2)
-    return times(times(there, own), shift((out[1] - 1) / -2, (out[0] - 1) / -2))
+    a, b, c, d, e, f, g, h, i = own
+    there_x, there_y, here_x, here_y = (size[1] - 1) / 2, (size[0] - 1) / 2, (out[1] - 1) / 2, (out[0] - 1) / 2
+    if g == h == 0 and i == 1:
+        return (a, b, c - a * here_x - b * here_y + there_x, d, e, f - d * here_x - e * here_y + there_y, 0.0, 0.0, 1.0)
+    return times(times(shift(there_x, there_y), own), shift(-here_x, -here_y))

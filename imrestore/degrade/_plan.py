@@ -28,6 +28,7 @@ _CHANNELS, _HEIGHT, _WIDTH, _OUT_HEIGHT, _OUT_WIDTH, _SEED, _INDEX, _STREAM = ma
 )
 _COLUMNS = {letter: int(Job[letter]) for letter in "ABCDEF"}
 _OWN = slice(_COLUMNS["A"], _COLUMNS["F"] + 1)
+_ZEROS = (0.0,) * COLUMNS
 
 #: Streams of random numbers of one step: the first for its parameters, the others for its operations.
 STREAMS_PER_STEP = 16
@@ -57,17 +58,15 @@ class Launch:
 
     operation: Operation
     ids: Numbers
-    jobs: Numbers
-    numbers: Floats
     #: Whom it is done to: the image alone, or its companions as well.
     roles: Sequence[str]
     #: Columns of the jobs that differ for a mask.
     for_masks: Mapping[int, int]
-    #: Channels of the results.
-    out_channels: Numbers
-    #: Rows of the table that belong to the samples, for steps that change them.
-    stored: Floats | None = None
-    _rows: dict[int, int] | None = None
+    _rows: dict[int, int] | None = field(default=None, init=False)
+
+    def arrays(self) -> tuple[Numbers, Numbers, Floats, Numbers]:
+        """Samples, their jobs and numbers, and the channels of the results."""
+        raise NotImplementedError
 
     @property
     def rows(self) -> dict[int, int]:
@@ -76,10 +75,34 @@ class Launch:
             self._rows = {sample: row for row, sample in enumerate(self.ids.tolist())}
         return self._rows
 
-    @property
-    def left(self) -> list[int] | None:
-        """Rows of the samples that were not taken out again; None if none was."""
-        return None if self._rows is None or len(self._rows) == len(self.ids) else list(self._rows.values())
+
+@dataclass(eq=False, slots=True)
+class ArrayLaunch(Launch):
+    """One whose parameters were drawn as arrays."""
+
+    jobs: Numbers
+    numbers: Floats
+    out_channels: Numbers
+
+    def arrays(self) -> tuple[Numbers, Numbers, Floats, Numbers]:
+        return self.ids, self.jobs, self.numbers, self.out_channels
+
+
+@dataclass(eq=False, slots=True)
+class PlainLaunch(Launch):
+    """One whose parameters were drawn in plain numbers, which later steps may still change: a row for each sample."""
+
+    jobs: list[list[int]]
+    numbers: list[list[float]]
+    #: Rows of the table that belong to the samples.
+    stored: Floats | None
+
+    def arrays(self) -> tuple[Numbers, Numbers, Floats, Numbers]:
+        ids, jobs, numbers = self.ids, np.array(self.jobs), np.array(self.numbers)
+        if len(self.rows) < len(ids):  # samples were taken out again
+            left = list(self.rows.values())
+            ids, jobs, numbers = ids[left], jobs[left], numbers[left]
+        return ids, jobs, numbers, jobs[:, _CHANNELS]
 
 
 @lru_cache(maxsize=64)
@@ -97,6 +120,8 @@ class Batch:
     now: Numbers
     data_range: float
     steps: int
+    #: Channels, height and width of all samples at first.
+    shape: tuple[int, int, int]
     launches: list[Launch] = field(default_factory=list)
     tables: list[Floats] = field(default_factory=list)
     table_length: int = 0
@@ -113,11 +138,10 @@ class Batch:
         cls, indices: np.ndarray[Any, np.dtype[np.uint64]], seed: int, shape: tuple[int, int, int], data_range: float, steps: int
     ) -> Batch:
         """Samples that all have the shape (channels, height, width)."""
-        now = np.zeros((len(indices), COLUMNS), np.int64)
-        signed = (seed ^ 1 << 63) - (1 << 63)
-        now[:, _CHANNELS : _SEED + 1] = (*shape, *shape[1:], signed)
+        first = [0, 0, *shape, *shape[1:], (seed ^ 1 << 63) - (1 << 63)]
+        now = np.array([first + [0] * (COLUMNS - len(first))] * len(indices), np.int64).reshape(-1, COLUMNS)
         now[:, _INDEX] = indices.view(np.int64)
-        return cls(indices, seed, now, data_range, steps)
+        return cls(indices, seed, now, data_range, steps, shape)
 
     @property
     def sizes(self) -> tuple[Numbers, Numbers]:
@@ -144,12 +168,12 @@ class Batch:
             self._rolls = self._drawn[0].tolist()
         return self._rolls[step]
 
-    def last(self, sample: int) -> tuple[Launch, int] | tuple[None, int]:
-        """The launch that a sample went through last, and its row there."""
+    def last(self, sample: int) -> tuple[PlainLaunch, int] | tuple[None, int]:
+        """The launch that a sample went through last and its row there, if it can still be changed."""
         for launch in reversed(self.launches):
             row = launch.rows.get(sample, -1)
             if row >= 0:
-                return launch, row
+                return (launch, row) if isinstance(launch, PlainLaunch) else (None, -1)
         return None, -1
 
     def drop(self, launch: Launch, sample: int) -> None:
@@ -158,9 +182,9 @@ class Batch:
         if not launch.rows:
             self.launches.remove(launch)
 
-    def resize(self, launch: Launch, row: int, sample: int, size: tuple[int, int]) -> None:
+    def resize(self, launch: PlainLaunch, row: int, sample: int, size: tuple[int, int]) -> None:
         """Let a launch make another size of a sample that went through it last."""
-        launch.jobs[row, _OUT_HEIGHT:_SEED] = size
+        launch.jobs[row][_OUT_HEIGHT:_SEED] = size
         self.now[sample, _HEIGHT:_SEED] = size + size
 
     def table(self) -> Floats:
@@ -184,7 +208,7 @@ class Draw:
         self.batch, self.ids, self.step = batch, ids, step
         #: What an amplitude of 1 in a step is in the image's units.
         self.unit = unit
-        self.origin = batch.sizes if origin is None else origin
+        self.origin = origin
         self._used = 0
         self._all = len(ids) == len(batch.now)  # slices cost a third of what picking them out does
         self._alone = self._all and len(ids) == 1
@@ -216,6 +240,9 @@ class Draw:
     @property
     def first_sizes(self) -> tuple[Numbers, Numbers]:
         """Heights and widths where sizes are counted from: where the outermost chain begins, or the innermost that says so."""
+        if self.origin is None:
+            _, height, width = self.batch.shape
+            return np.full(len(self.ids), height), np.full(len(self.ids), width)
         return self.origin[0][self.ids], self.origin[1][self.ids]
 
     def at(self, step: int, ids: Numbers | None = None) -> Draw:
@@ -224,7 +251,7 @@ class Draw:
 
     def inside(self, unit: float, start: bool) -> Draw:
         """For the steps of a chain, which may begin here to count sizes."""
-        return Draw(self.batch, self.ids, self.step, unit, None if start else self.origin)
+        return Draw(self.batch, self.ids, self.step, unit, self.batch.sizes if start else self.origin)
 
     def uniforms(self, count: int = 1) -> Floats:
         """The next ``count`` uniform random numbers in (0, 1) of each sample, (samples, count)."""
@@ -342,7 +369,7 @@ class Draw:
             ids, jobs, values, results = ids[only], jobs[only], values[only], results[only]
         if len(ids) == 0:
             return
-        batch.launches.append(Launch(operation, ids, jobs, values, roles, for_masks or {}, results))
+        batch.launches.append(ArrayLaunch(operation, ids, roles, for_masks or {}, jobs, values, results))
         if out is not None or out_channels is not None:
             sizes = jobs[:, _OUT_HEIGHT:_SEED]
             batch.now[ids, _CHANNELS] = results
@@ -368,25 +395,23 @@ class Draw:
         """
         if not places:
             return
-        batch, count = self.batch, len(places)
-        every = self._all and count == len(self.ids)
-        ids = self.ids if count == len(self.ids) else self.ids[list(places)]
-        jobs = batch.now.copy() if every else batch.now[ids]
-        jobs[:, _STREAM] = self.step * STREAMS_PER_STEP + 1
-        values = np.zeros((count, COLUMNS))
-        if numbers:
-            values[:, : len(numbers[0])] = numbers
-        if columns:
-            jobs[:, _OWN] = columns
-        if out:
-            jobs[:, _OUT_HEIGHT:_SEED] = out
-            batch.now[ids, _HEIGHT:_OUT_HEIGHT] = out
-            batch.now[ids, _OUT_HEIGHT:_SEED] = out
+        batch, stream = self.batch, self.step * STREAMS_PER_STEP + 1
+        ids = self.ids if len(places) == len(self.ids) else self.ids[list(places)]
+        jobs: list[list[int]] = batch.now.tolist() if len(ids) == len(batch.now) else batch.now[ids].tolist()
+        for k, (sample, job) in enumerate(zip(ids.tolist(), jobs, strict=True)):
+            job[_STREAM] = stream
+            if columns:
+                job[_OWN] = columns[k]
+            if out and tuple(job[_OUT_HEIGHT:_SEED]) != out[k]:
+                job[_OUT_HEIGHT:_SEED] = out[k]
+                batch.now[sample, _HEIGHT:_SEED] = out[k] + out[k]
         rows = None
         if stored:
             rows = np.array(stored)
-            jobs[:, _COLUMNS["A"]] = self.store(rows)
-        batch.launches.append(Launch(operation, ids, jobs, values, roles, for_masks or {}, jobs[:, _CHANNELS], rows))
+            for job, start in zip(jobs, self.store(rows).tolist(), strict=True):
+                job[_COLUMNS["A"]] = start
+        own = [[*numbers[k], *_ZEROS[len(numbers[k]) :]] for k in range(len(ids))] if numbers else [[*_ZEROS]] * len(ids)
+        batch.launches.append(PlainLaunch(operation, ids, roles, for_masks or {}, jobs, own, rows))
 
     def record(self, name: str, **parameters: Any) -> None:
         """Say what was drawn, for those who ask: arrays or lists with one entry per sample, or one value for all."""

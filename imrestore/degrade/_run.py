@@ -85,9 +85,7 @@ class Part:
         for launch in launches:
             if self.role not in launch.roles:
                 continue
-            ids, jobs, numbers, results, left = launch.ids, launch.jobs, launch.numbers, launch.out_channels, launch.left
-            if left is not None:
-                ids, jobs, numbers, results = ids[left], jobs[left], numbers[left], results[left]
+            ids, jobs, numbers, results = launch.arrays()
             if self.role != IMAGE:
                 jobs = jobs.copy()
                 jobs[:, Job.CHANNELS] = results = np.full(len(ids), self.source.shape[1], np.int64)
@@ -213,11 +211,15 @@ def _white(data_range: Any, dtype: np.dtype[Any]) -> float:
     """Value of white."""
     if data_range is not None:
         return positive("data_range", data_range, "None or a finite number > 0 in the image's units")
-    if dtype.kind == "f":
-        return 1.0
-    return float(np.iinfo(dtype).max)
+    return _largest(dtype)
 
 
+@cache
+def _largest(dtype: np.dtype[Any]) -> float:
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+
+
+@cache
 def compute_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """What samples are computed in: float32 where it holds them exactly."""
     wide = dtype.itemsize == 8 or (dtype.kind != "f" and dtype.itemsize > 2)

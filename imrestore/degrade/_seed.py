@@ -30,6 +30,8 @@ def seed_of(rng: Any) -> int:
 
 def sample_numbers(index: Any, count: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
     """Numbers of ``count`` samples."""
+    if type(index) is int and 0 <= index <= 2**64 - count:
+        return np.array(range(index, index + count), np.uint64)
     if isinstance(index, np.ndarray) and index.ndim == 0:
         index = index[()]
     if hasattr(index, "tolist") and not isinstance(index, np.ndarray | np.generic):

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -107,14 +107,11 @@ class Step:
 
     def _do(self, image: Any, target: Any, mask: Any, options: dict[str, Any]) -> Any:
         """The call itself, which torch does not trace."""
-        with forks.importing:
-            from imrestore.degrade._run import apply
-
         for name, array in (("image", image), ("target", target), ("mask", mask)):
-            if is_masked_array(array):
+            if array is not None and is_masked_array(array):
                 raise TypeError(f"{name} is a numpy.ma.MaskedArray; pass {name}.data or {name}.filled(..)")
         with np.errstate(over="ignore"):  # what is too large for the dtype becomes infinite
-            return apply(self, image, target, mask, **options)
+            return _applied()(self, image, target, mask, **options)
 
     def draw(
         self, shape: Sequence[int], *, rng: Any = None, index: Any = 0, count: int | None = None, data_range: float = 1.0
@@ -152,6 +149,14 @@ class Step:
         batch.records = records
         self.plan(Draw(batch, np.arange(len(numbers)), 0))
         return records[0] if count is None else records
+
+
+@cache
+def _applied() -> Callable[..., Any]:
+    """What does steps, imported with the first call."""
+    with forks.importing:
+        from imrestore.degrade._run import apply
+    return apply
 
 
 def _count(value: object) -> int:
