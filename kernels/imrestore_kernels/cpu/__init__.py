@@ -69,6 +69,7 @@ def _damage_jobs() -> list[tuple[str, Callable[[], object]]]:
 
     with forks.importing:
         from imrestore_kernels.cpu import (
+            _colour_pass,
             _curves,
             _interleave,
             _noise_rows,
@@ -76,6 +77,7 @@ def _damage_jobs() -> list[tuple[str, Callable[[], object]]]:
             _place_rows,
             _resampling_weights,
             _warp_adjoint,
+            _warp_pixels,
             _warp_rows,
             blurring,
             camera,
@@ -128,6 +130,11 @@ def _damage_jobs() -> list[tuple[str, Callable[[], object]]]:
         for channels in (1, 3):
             jobs.append((f"{channels} channels of {dtype} to planes", partial(_interleave.load_kernel, dtype, real, channels)))
             jobs.append((f"planes to {channels} channels of {dtype}", partial(_interleave.store_kernel, dtype, real, channels)))
+        jobs.append((f"warps of 3 channels of {dtype}", partial(_warp_pixels.warp_pixels_kernel, dtype, 3, False)))
+    for dtype in map(np.dtype, ("uint8", "float32")):
+        jobs.append((f"warps of pixels of {dtype}", partial(_warp_pixels.warp_pixels_kernel, dtype, 3, True)))
+        jobs.append((f"colours of pixels of {dtype}", partial(_colour_pass.colour_kernel, dtype)))
+    jobs.append(("colours of planes", partial(_colour_pass.colour_kernel, None)))
     return jobs
 
 
