@@ -233,7 +233,10 @@ def as_array(value: Any, kind: str, device: str, name: str) -> Any:
         if str(value.dtype) not in _TORCH_DTYPES:
             raise TypeError(f"{name} has dtype {value.dtype}; convert it first, for example with {name}.float()")
         if device == "cpu":
-            return value.detach().resolve_neg().numpy()
+            try:
+                return value.detach().resolve_neg().numpy()
+            except RuntimeError as error:  # inside of vmap, grad and their like tensors stand for others
+                raise TypeError(f"{name} is a tensor without memory; call this outside of torch.func ({error})") from None
         if not device.startswith("cuda"):
             raise TypeError(f"{name} is on device {device}; it must be on the CPU or on a CUDA device")
         return __import__("cupy").from_dlpack(value.detach())

@@ -250,3 +250,14 @@ def test_inside_a_compiled_function(name: str) -> None:
     assert torch.equal(found, wanted)
     gradients = [torch.autograd.grad(one.sum(), image)[0] for one in (found, wanted)]
     assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("inside", ["vmap", "grad"])
+def test_transforms_of_functions_are_refused(inside: str) -> None:
+    image, step = torch.rand(2, 3, 9, 7), GRADIENTS["same"]
+    calls = {
+        "vmap": lambda: torch.func.vmap(lambda one: step(one[None], rng=1))(image),
+        "grad": lambda: torch.func.grad(lambda x: step(x, rng=1).sum())(image),
+    }
+    with pytest.raises(TypeError, match=r"image is a tensor without memory; call this outside of torch\.func"):
+        calls[inside]()
