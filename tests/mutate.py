@@ -96,11 +96,19 @@ DAMAGE = {
     "missing": ("missing",),
     "haze": ("haze", "_splines"),
     "camera": ("camera", "_curves"),
+    "warping": ("warping", "_warp_block", "_warp_rows", "_warp_adjoint", "_place_rows", "_sampling"),
+    "mixing": ("mixing",),
+    "colours": ("colours", "_plane_sums"),
 }
 SUITES: dict[str, list[list[str]]] = {
     **{
         f"imrestore/degrade/_{name}.py": DEGRADE
-        for name in ("distributions", "values", "seed", "plan", "step", "run", "gradient", "chains", "noise", "defects")
+        for name in ("distributions", "numbers", "values", "seed", "launches", "plan", "step", "steps", "run", "gradient", "chains",
+                     "noise", "defects")
+    },
+    **{
+        f"imrestore/augment/_{name}.py": [["tests/test_augment.py"]]
+        for name in ("geometry", "homographies", "moves", "warps", "distortions", "colors", "mixing")
     },
     **{
         f"imrestore/degrade/_{name}.py": [["tests/test_degrade_blur.py"], *DEGRADE[2:]]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from imrestore._checks.values import finite, one_of
-from imrestore.degrade._plan import Draw, Operation
+from imrestore.degrade._launches import Operation
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields
 from imrestore.degrade._values import Value
 

@@ -14,7 +14,8 @@ from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.samples import Job
 
 from imrestore.augment._homographies import Homography, times
-from imrestore.degrade._plan import IMAGE, MASK, TARGET, Draw, Operation, PlainLaunch
+from imrestore.degrade._launches import IMAGE, MASK, TARGET, Operation, PlainLaunch
+from imrestore.degrade._plan import Draw
 
 #: Result (y, x) is the image at row a + b y + c x and column d + e y + f x.
 Move = tuple[int, int, int, int, int, int]

@@ -8,8 +8,9 @@ import numpy as np
 
 from imrestore._checks.values import finite, one_of
 from imrestore.degrade._distributions import Beta
+from imrestore.degrade._launches import IMAGE, MASK, TARGET, Numbers, Operation
 from imrestore.degrade._numbers import Floats
-from imrestore.degrade._plan import IMAGE, MASK, TARGET, Draw, Numbers, Operation
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields
 from imrestore.degrade._values import Value
 

@@ -8,8 +8,9 @@ import numpy as np
 from imrestore_kernels.curves import Curve
 
 from imrestore.degrade._distributions import Choice, LogUniform, Normal
+from imrestore.degrade._launches import Numbers, Operation
 from imrestore.degrade._numbers import Floats
-from imrestore.degrade._plan import Draw, Numbers, Operation
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from imrestore._checks.values import finite, flag, shown
 from imrestore.degrade._distributions import Choice
-from imrestore.degrade._plan import Draw, Operation
+from imrestore.degrade._launches import Operation
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value
 

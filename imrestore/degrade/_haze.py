@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from imrestore.degrade._launches import Operation
 from imrestore.degrade._numbers import Floats
-from imrestore.degrade._plan import Draw, Operation
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields
 from imrestore.degrade._values import Value, numbers_of
 

@@ -1,7 +1,7 @@
 """What is to be done to every sample of a batch: drawn once, on the host, for all samples at a time, before any pixel is looked at.
 
-A plan is a list of launches: an operation of the kernels, the samples it is done to, and their parameters. It is the same for a
-NumPy, a CuPy and a torch batch, and for a sample alone or among others.
+A plan is a list of launches (`_launches`): an operation of the kernels, the samples it is done to, and their parameters. It is the
+same for a NumPy, a CuPy and a torch batch, and for a sample alone or among others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from imrestore_kernels import philox
@@ -17,10 +17,9 @@ from imrestore_kernels.samples import COLUMNS, Job
 
 from imrestore._checks.values import shown
 from imrestore.degrade._distributions import Choice, Uniform
+from imrestore.degrade._launches import IMAGE, ArrayLaunch, Launch, Numbers, Operation, PlainLaunch
 from imrestore.degrade._numbers import Floats
 from imrestore.degrade._values import Value, distribution
-
-Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 # Plain numbers: a member of an enumeration takes NumPy three times as long to index with.
 _CHANNELS, _HEIGHT, _WIDTH, _OUT_HEIGHT, _OUT_WIDTH, _SEED, _INDEX, _STREAM = map(
@@ -34,75 +33,6 @@ _ZEROS = (0.0,) * COLUMNS
 STREAMS_PER_STEP = 16
 #: Uniform random numbers that are made at once for each sample and step; steps that draw more pay for another call.
 DRAWN_AT_ONCE = 16
-
-
-class Operation(NamedTuple):
-    """A function of the kernels, in the module ``stem`` of either ring."""
-
-    stem: str
-    name: str
-    #: How the gradient comes back: 'same' (it is handed on as it is), 'adjoint' or 'gradient' (a function of that name; the
-    #: latter is also given the image).
-    backward: str = "same"
-    in_place: bool = True
-    #: Reads other samples of the batch, at the places in column A.
-    crosses: bool = False
-
-
-IMAGE, TARGET, MASK = "image", "target", "mask"
-
-
-@dataclass(eq=False, slots=True)
-class Launch:
-    """An operation on some samples of the batch."""
-
-    operation: Operation
-    ids: Numbers
-    #: Whom it is done to: the image alone, or its companions as well.
-    roles: Sequence[str]
-    #: Columns of the jobs that differ for a mask.
-    for_masks: Mapping[int, int]
-    _rows: dict[int, int] | None = field(default=None, init=False)
-
-    def arrays(self) -> tuple[Numbers, Numbers, Floats, Numbers]:
-        """Samples, their jobs and numbers, and the channels of the results."""
-        raise NotImplementedError
-
-    @property
-    def rows(self) -> dict[int, int]:
-        """The row of each sample."""
-        if self._rows is None:
-            self._rows = {sample: row for row, sample in enumerate(self.ids.tolist())}
-        return self._rows
-
-
-@dataclass(eq=False, slots=True)
-class ArrayLaunch(Launch):
-    """One whose parameters were drawn as arrays."""
-
-    jobs: Numbers
-    numbers: Floats
-    out_channels: Numbers
-
-    def arrays(self) -> tuple[Numbers, Numbers, Floats, Numbers]:
-        return self.ids, self.jobs, self.numbers, self.out_channels
-
-
-@dataclass(eq=False, slots=True)
-class PlainLaunch(Launch):
-    """One whose parameters were drawn in plain numbers, which later steps may still change: a row for each sample."""
-
-    jobs: list[list[int]]
-    numbers: list[list[float]]
-    #: Rows of the table that belong to the samples.
-    stored: Floats | None
-
-    def arrays(self) -> tuple[Numbers, Numbers, Floats, Numbers]:
-        ids, jobs, numbers = self.ids, np.array(self.jobs), np.array(self.numbers)
-        if len(self.rows) < len(ids):  # samples were taken out again
-            left = list(self.rows.values())
-            ids, jobs, numbers = ids[left], jobs[left], numbers[left]
-        return ids, jobs, numbers, jobs[:, _CHANNELS]
 
 
 @lru_cache(maxsize=64)
@@ -410,7 +340,7 @@ class Draw:
             rows = np.array(stored)
             for job, start in zip(jobs, self.store(rows).tolist(), strict=True):
                 job[_COLUMNS["A"]] = start
-        own = [[*numbers[k], *_ZEROS[len(numbers[k]) :]] for k in range(len(ids))] if numbers else [[*_ZEROS]] * len(ids)
+        own = [[*numbers[k], *_ZEROS[len(numbers[k]) :]] for k in range(len(ids))] if numbers else [[*_ZEROS] for _ in jobs]
         batch.launches.append(PlainLaunch(operation, ids, roles, for_masks or {}, jobs, own, rows))
 
     def record(self, name: str, **parameters: Any) -> None:

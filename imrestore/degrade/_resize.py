@@ -10,8 +10,9 @@ import numpy as np
 from imrestore import _checks
 from imrestore._checks.values import finite, flag, integer, is_sequence, one_of, shown
 from imrestore.degrade._distributions import Choice
+from imrestore.degrade._launches import Numbers, Operation
 from imrestore.degrade._numbers import Floats
-from imrestore.degrade._plan import Draw, Numbers, Operation
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, check_fields, check_option
 from imrestore.degrade._values import Value
 from imrestore.degrade._windows import check_outside

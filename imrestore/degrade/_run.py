@@ -14,7 +14,8 @@ from imrestore_kernels.samples import Job, Work
 from imrestore import _checks, _dispatch
 from imrestore._checks.images import axis_number
 from imrestore._checks.values import positive, shown
-from imrestore.degrade._plan import IMAGE, MASK, TARGET, Batch, Draw, Launch
+from imrestore.degrade._launches import IMAGE, MASK, TARGET, Launch
+from imrestore.degrade._plan import Batch, Draw
 from imrestore.degrade._seed import sample_numbers, seed_of
 from imrestore.degrade._torch_memory import own_memory
 

@@ -10,8 +10,9 @@ import numpy as np
 from imrestore import _checks
 from imrestore._checks.values import finite, shown
 from imrestore.degrade import _psf
+from imrestore.degrade._launches import Numbers, Operation
 from imrestore.degrade._numbers import Floats
-from imrestore.degrade._plan import Draw, Numbers, Operation
+from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import check_fields
 from imrestore.degrade._values import Value
 
