@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from imrestore_kernels.borders import MODES
 
-from imrestore import _checks
 from imrestore._checks.values import finite, shown
 from imrestore.augment import _geometry
 from imrestore.augment._homographies import scaling, times
@@ -139,7 +139,7 @@ class Elastic(Warp):
         lengths = [2 * down * across for down, across in counts]
         u = draw.uniforms(max(lengths, default=0))
         knots = [((2 * u[k, :n] - 1) * amplitude[k]).tolist() for k, n in enumerate(lengths)]
-        mode, cval = _checks.border_mode(self.mode), self.cval * draw.unit
+        mode, cval = MODES[self.mode], self.cval * draw.unit
         _geometry.displace(draw, knots, counts, self.interpolations(draw), mode, cval)
         draw.record("Elastic", amplitude=amplitude)
 

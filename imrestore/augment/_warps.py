@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from imrestore_kernels.borders import MODES
 
 from imrestore import _checks
 from imrestore._checks.values import finite, one_of
@@ -42,7 +43,7 @@ class Warp(Step):
         """Result (x, y) about its centre is the image, of a height and width in ``sizes``, at a homography times that."""
         out = sizes if out is None else out
         whole = [about_centres(*own) for own in zip(homographies, sizes, out, strict=True)]
-        mode = _checks.border_mode(self.mode)
+        mode = MODES[self.mode]
         _geometry.warp(draw, whole, out, self.interpolations(draw), mode, self.cval * draw.unit)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from imrestore_kernels.borders import MODES
 
-from imrestore import _checks
 from imrestore._checks.values import finite, flag, integer, is_sequence, one_of, shown
 from imrestore.degrade._distributions import Choice
 from imrestore.degrade._launches import Numbers, Operation
@@ -111,7 +111,7 @@ class Resize(Step):
         scales = [scale if exact else made / length for made, length in zip(out, now, strict=True)]
         methods = draw.option(self.method)
         numbers: list[Floats | float] = [*scales, self.slope, self.cval * draw.unit]
-        kinds, mode = np.array([METHODS[m] for m in methods]), _checks.border_mode(self.mode)
+        kinds, mode = np.array([METHODS[m] for m in methods]), MODES[self.mode]
         draw.launch(_RESAMPLE, numbers, out=(out[0], out[1]), A=kinds, B=int(self.antialias), C=mode)
         drawn = {} if self.scale is None else {"scale": scale}
         draw.record("Resize", **drawn, height=out[0], width=out[1], method=methods)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from imrestore._checks.values import flag, integer, is_sequence, positive, shown
+from imrestore.degrade._launches import Numbers
 from imrestore.degrade._numbers import chances, pick, probability
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import Step, said
@@ -68,6 +69,13 @@ class _Several(Step):
     def __str__(self) -> str:
         inner = "".join(f"\n{textwrap.indent(str(one), '    ')}," for one in self.steps) + "\n" * bool(self.steps)
         return f"{type(self).__name__}([{inner}]{', '.join(['', *said(self)])})"
+
+
+def _plan_each(draw: Draw, numbered: Sequence[tuple[Step, int]], picked: Numbers) -> None:
+    """Plan for every sample the step that it has picked, first to last."""
+    for which in sorted(set(picked.tolist())):  # most have been picked by nobody, if samples are few
+        one, number = numbered[which]
+        one.plan(draw.at(number, draw.ids if len(picked) == 1 else draw.ids[picked == which]))
 
 
 @dataclass(frozen=True, init=False)
@@ -167,10 +175,7 @@ class Shuffled(_Several):
         keys[:, kept] = np.sort(keys[:, kept], axis=1)
         order = np.argsort(keys, axis=1, kind="stable")
         for place in range(len(numbered)):
-            for which, (one, number) in enumerate(numbered):
-                chosen = order[:, place] == which
-                if chosen.any():
-                    one.plan(draw.at(number, draw.ids[chosen]))
+            _plan_each(draw, numbered, order[:, place])
 
 
 @dataclass(frozen=True, init=False)
@@ -209,10 +214,7 @@ class OneOf(_Several):
 
     def plan(self, draw: Draw) -> None:
         picked = pick(draw.uniforms()[:, 0], len(self.steps), self.p)
-        for which, (one, number) in enumerate(self._numbered(draw)):
-            chosen = picked == which
-            if chosen.any():
-                one.plan(draw.at(number, draw.ids[chosen]))
+        _plan_each(draw, self._numbered(draw), picked)
 
 
 @dataclass(frozen=True, init=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from imrestore_kernels.borders import MODES
 
 from imrestore import _checks
 from imrestore._checks.values import finite, shown
@@ -51,12 +52,12 @@ def convolve(draw: Draw, step: Any, sizes: Numbers, make: Callable[[int, Numbers
     each is an outer product of a line with itself.
     """
     places, widths, lines = np.zeros(len(draw), np.int64), np.ones(len(draw), np.int64), 0
-    for size in np.unique(sizes).tolist():
+    for size in sorted(set(sizes.tolist())):
         samples = np.flatnonzero(sizes == size)
         weights = make(size, samples)
         lines = int(weights.ndim == 2)
         kept = _psf.trimmed_sizes(weights)
-        for width in np.unique(kept).tolist():
+        for width in sorted(set(kept.tolist())):
             chosen = kept == width
             window = _psf.cropped(weights[chosen], width)
             turned = window[(slice(None), *[slice(None, None, -1)] * (window.ndim - 1))]
@@ -67,5 +68,5 @@ def convolve(draw: Draw, step: Any, sizes: Numbers, make: Callable[[int, Numbers
 
 def launch(draw: Draw, step: Any, places: Numbers, heights: Numbers, widths: Numbers, lines: int = 0) -> None:
     """Convolve every sample with the window at a place in the table."""
-    mode = _checks.border_mode(step.mode)
+    mode = MODES[step.mode]
     draw.launch(_CONVOLVE, [step.cval * draw.unit], A=places, B=heights, C=widths, D=mode, E=lines)

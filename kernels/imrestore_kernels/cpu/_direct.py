@@ -101,7 +101,8 @@ def warps(picture: Array, part: Part, compute: np.dtype[Any]) -> bool:
 
 def _side_by_side(picture: Array) -> bool:
     """Whether the channels of a pixel lie side by side, and so do pixels."""
-    return picture.strides[0] == picture.itemsize and picture.strides[2] == picture.itemsize * len(picture)
+    size = picture.itemsize
+    return picture.flags.aligned and picture.strides[0] == size and picture.strides[2] == size * len(picture)
 
 
 def warp(picture: Array, part: Part, memory: Array) -> None:
