@@ -58,14 +58,15 @@ clean: ## what the targets made, except .venv and benches/results
 distclean: clean ## clean, and .venv too
 	rm -rf $(VENV)
 
+# Bytecode is made of what is imported, when it is: of all modules that torch and the others bring it takes a minute.
 # A half-made environment is finished; one that cannot run, or runs a Python that is too old, is made anew.
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imrestore needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	@$(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing into $(VENV) from constraints.txt: once, a minute or two.'
-	$(PY) -m pip install -qq --constraint constraints.txt torch==2.13.0
-	$(PY) -m pip install -qq --constraint constraints.txt hatchling
-	$(PY) -m pip install -qq --constraint constraints.txt --no-build-isolation \
+	$(PY) -m pip install -qq --no-compile --constraint constraints.txt torch==2.13.0
+	$(PY) -m pip install -qq --no-compile --constraint constraints.txt hatchling
+	$(PY) -m pip install -qq --no-compile --constraint constraints.txt --no-build-isolation \
 		--editable '.[learned,cuda12,dask,tiff,test,bench]'
 	@rm -f $(VENV)/.installed-*
 	@touch $@
