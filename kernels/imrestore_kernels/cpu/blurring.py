@@ -16,7 +16,7 @@ from numba.np.numpy_support import from_dtype
 
 from imrestore_kernels.borders import CONSTANT
 from imrestore_kernels.cpu._border_text import BORDER, border
-from imrestore_kernels.cpu._convolution_text import VECTORS, Convolution
+from imrestore_kernels.cpu._convolution_text import LONE_VECTORS, Convolution
 from imrestore_kernels.cpu._jit import compile_rows, register_bytes
 from imrestore_kernels.cpu._planes import inside_index
 from imrestore_kernels.cpu._pool import run_rows
@@ -118,7 +118,7 @@ def _run(kernel: TextKernel, fields: tuple[int, ...], step: int, channels: int, 
     kh, kw, second_height, second_width = fields[Field.FIRST_HEIGHT : Field.BAND]
     more = max(second_height - 1, 0)  # rows of what the first window makes beside those of the result
     beyond = width + max(second_width - 1, 0) + kw - 1
-    pitch = _pitch((beyond + VECTORS[register_bytes()][-1] * (register_bytes() // step)) * step)
+    pitch = _pitch((beyond + LONE_VECTORS[-1] * (register_bytes() // step)) * step)
     band = max(BAND_BYTES // pitch - kh - more, kh + more, 2 * LEAST_STRIP)
     band = min(band - band % LEAST_STRIP, height)
     columns = (band + more + kh - 1) * pitch
