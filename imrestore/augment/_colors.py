@@ -58,8 +58,7 @@ def _one_after_the_other(first: Matrix, second: Matrix) -> Matrix:
             x, y, z, t = second[k : k + 4]
             joined += (x * a + y * d + z * g, x * b + y * e + z * h, x * c + y * f + z * i, x * u + y * v + z * w + t)
         return joined
-    channels = round(len(first) ** 0.5)  # C (C + 1) lies between C and C + 1 squared
-    channels -= channels * (channels + 1) > len(first)
+    channels = math.isqrt(len(first))
     last = np.array(second).reshape(channels, channels + 1)
     both = last[:, :channels] @ np.array(first).reshape(channels, channels + 1)
     both[:, channels] += last[:, channels]

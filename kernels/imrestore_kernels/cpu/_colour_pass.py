@@ -1,7 +1,8 @@
 """Contrast, a matrix over the channels, limits and the way to the caller's pixels in one pass over an image of three channels.
 
-Each on its own reads and writes all planes again, which do not fit in the nearest caches: 256x256x3 bytes took 0.21 ms, in one pass
-0.08. Every value goes through the same operations in the same order, so that the bits are the same.
+Each on its own reads and writes all planes again, which do not fit in the nearest caches. Brightness, contrast, saturation, hue and
+limits of 256x256x3 take 0.19 ms in one pass and 0.22 one after the other for bytes, 0.26 and 0.34 for float32 (medians of one run).
+Every value goes through the same operations in the same order, so that the bits are the same.
 """
 
 from __future__ import annotations
@@ -65,8 +66,11 @@ def run(parts: Sequence[Any], memory: Array, start: int, table: Array, result: A
 
     False if the picture is not of a kind that is written.
     """
+    rows = None if result is None else rows_of(result)
+    if result is not None and (rows is None or result.dtype not in WRITTEN):
+        return False
     size: Size = parts[0].size
-    told = np.zeros(len(Told) + 11)
+    told = np.zeros(max(Told) + 1)
     planes = memory[start : start + CHANNELS * size.height * size.width]
     for part in parts:
         work: Work = part.work
@@ -78,12 +82,9 @@ def run(parts: Sequence[Any], memory: Array, start: int, table: Array, result: A
             told[_MATRIX], told[_WEIGHTS:_LIMITS] = 1, table[at : at + 12]
         else:
             told[_LIMITS], told[_LOW : _HIGH + 1] = 1, part.numbers[0, :2]
-    rows = planes if result is None else rows_of(result)
-    if rows is None or (result is not None and result.dtype not in WRITTEN):
-        return False
     planes = planes.reshape(CHANNELS, size.height, size.width)
     kernel = colour_kernel(None if result is None else result.dtype)
-    run_rows(kernel, (planes, planes if result is None else rows, told), size.height, _COST * planes.size)
+    run_rows(kernel, (planes, planes if rows is None else rows, told), size.height, _COST * planes.size)
     return True
 
 
