@@ -375,6 +375,7 @@ def test_a_mirror_before_a_warp_is_part_of_it(axis: str, mode: str) -> None:
     image = np.random.default_rng(4).random((3, 21, 30))
     warp = augment.Affine((10, 40), right=(0.1, 0.4), scale=(0.5, 0.8), mode=mode, cval=0.25)
     chain = augment.Chain([augment.Flip(axis, p=1), warp])
+    assert launches(chain, (3, 21, 30)) == [("warp", 1)]
     (steps,) = [chain.draw((3, 21, 30), rng=3)]
     drawn = dict(steps)["Affine"]
     same = augment.Affine(drawn["angle"], right=drawn["right"], scale=drawn["scale"], mode=mode, cval=0.25)
@@ -393,6 +394,16 @@ def test_a_crop_before_a_warp_is_not() -> None:
     chain = augment.Chain([augment.CenterCrop(15), augment.Rotate(30)])
     wanted = augment.Rotate(30)(np.ascontiguousarray(image[:, 3:18, 7:22]), channel_axis=0)
     np.testing.assert_allclose(chain(image, rng=3, channel_axis=0), wanted, atol=1e-12)
+    assert launches(chain, (3, 21, 30)) == [("place", 1), ("warp", 1)]
+
+
+def test_a_crop_of_a_corner_before_a_warp_is_not_a_mirror() -> None:
+    image = np.random.default_rng(4).random((3, 21, 30))
+    chain = augment.Chain([augment.Crop((20, 28)), augment.Rotate(30)])
+    drawn = [dict(chain.draw((3, 21, 30), rng=seed))["Crop"] for seed in range(40)]
+    corner = next(seed for seed, crop in enumerate(drawn) if crop["top"] == crop["left"] == 0)
+    wanted = augment.Rotate(30)(np.ascontiguousarray(image[:, :20, :28]), channel_axis=0)
+    np.testing.assert_allclose(chain(image, rng=corner, channel_axis=0), wanted, atol=1e-12)
 
 
 def test_masks_of_true_and_false() -> None:

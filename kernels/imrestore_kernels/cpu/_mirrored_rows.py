@@ -1,6 +1,6 @@
 """Rows of pixels the other way round, whatever a pixel is made of.
 
-NumPy copies what goes backwards one pixel after the other: 256x256x3 bytes, channels last, take 0.3 ms, here 0.01.
+NumPy copies what goes backwards one pixel after the other: 224x224x3 bytes, channels last, take 0.3 ms, here 0.02.
 """
 
 from __future__ import annotations
