@@ -103,13 +103,14 @@ DAMAGE = {
 SUITES: dict[str, list[list[str]]] = {
     **{
         f"imrestore/degrade/_{name}.py": DEGRADE
-        for name in ("distributions", "numbers", "values", "seed", "launches", "plan", "step", "steps", "run", "gradient", "chains",
+        for name in ("distributions", "numbers", "values", "seed", "plan", "step", "steps", "run", "gradient", "chains",
                      "noise", "defects")
     },
     **{
         f"imrestore/augment/_{name}.py": [["tests/test_augment.py"]]
         for name in ("geometry", "homographies", "moves", "warps", "distortions", "colors", "mixing")
     },
+    "imrestore/degrade/_launches.py": [["tests/test_augment.py"]],
     **{
         f"imrestore/degrade/_{name}.py": [["tests/test_degrade_blur.py"], *DEGRADE[2:]]
         for name in ("psf", "windows", "blur", "blur_optics", "resize")

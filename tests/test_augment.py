@@ -11,7 +11,7 @@ from imrestore_kernels.cuda import _launch
 from imrestore_kernels.cuda import batches as cuda_batches
 from scipy import ndimage
 
-from imrestore import augment
+from imrestore import augment, degrade
 from imrestore.degrade import _run
 from imrestore.degrade._plan import Batch, Draw
 from tests.backends import same_bits
@@ -85,16 +85,18 @@ def test_rotation_is_that_of_scipy() -> None:
         np.testing.assert_allclose(inner(found), inner(expected), rtol=0, atol=1e-9)
 
 
-def test_zoomed_and_cropped_rotations_see_nothing_outside() -> None:
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+def test_zoomed_and_cropped_rotations_see_nothing_outside(interpolation: str) -> None:
     image = np.ones((33, 60))
-    for angle in (0.0, 7.0, 45.0, 90.0, 133.0, -20.0):
-        zoomed = augment.Rotate(angle, fit="zoom", mode="constant", cval=-1e3)(image)
+    for angle in (0.0, 7.0, 45.0, 90.0, 99.19, 133.0, -20.0, 180.0):
+        options: dict[str, Any] = {"mode": "constant", "cval": -1e3, "interpolation": interpolation}
+        zoomed = augment.Rotate(angle, fit="zoom", **options)(image)
         assert zoomed.shape == image.shape
         np.testing.assert_allclose(zoomed, 1, rtol=0, atol=1e-9)
-        cropped = augment.Rotate(angle, fit="crop", mode="constant", cval=-1e3)(image)
+        cropped = augment.Rotate(angle, fit="crop", **options)(image)
         np.testing.assert_allclose(cropped, 1, rtol=0, atol=1e-9)
         assert min(cropped.shape) >= 15
-        assert (augment.Rotate(angle, mode="constant", cval=-1e3)(image) < 0).any() == (angle != 0)
+        assert (augment.Rotate(angle, **options)(image) < 0).any() == (angle % 180 != 0)
     assert augment.Rotate(0, fit="crop")(image).shape == image.shape
     assert augment.Rotate(45, fit="crop")(np.ones((1, 1))).shape == (1, 1)
 
@@ -247,6 +249,22 @@ def test_brightness_and_contrast() -> None:
     rgb = picture(3, 20, 30)
     mean = float(np.tensordot((0.299, 0.587, 0.114), rgb, 1).mean())
     np.testing.assert_allclose(augment.Contrast(1.5)(rgb, channel_axis=0), mean + 1.5 * (rgb - mean), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_no_number_stays_in_its_channel(dtype: str, channels: int) -> None:
+    image = np.random.default_rng(0).random((9, 20, channels)).astype(dtype)
+    image[1, 2, 0], image[3, 4, channels - 1], image[5, 6, 0] = np.nan, np.inf, -np.inf
+    chain = augment.Chain([augment.Brightness(2), augment.Contrast(0.5, pivot=0.5), degrade.Clip(-9, 9)])
+    for step, wanted in (
+        (augment.Brightness(2, shift=0.5), image * 2 + 0.5),
+        (augment.Contrast(0.5, pivot=0.25), image * 0.5 + 0.125),
+        (chain, np.clip(image + 0.25, -9, 9)),
+    ):
+        np.testing.assert_allclose(step(image, channel_axis=-1), wanted, rtol=1e-6)
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        np.testing.assert_allclose(step(planes, channel_axis=0), wanted.transpose(2, 0, 1), rtol=1e-6)
 
 
 def test_saturation_and_hue() -> None:

@@ -26,6 +26,7 @@ def coloured(dtype: str, in_place: bool = False, most: int = 9) -> tuple[Scatter
     table, samples, matrices = [7.0], [], []
     for k, shape in enumerate(s for s in SHAPES if s[0] <= most):
         matrices.append(rng.normal(size=(shape[0], shape[0] + 1)))
+        matrices[-1][k % shape[0], (k + 1) % shape[0]] *= k % 2  # some weights are 0
         samples.append(Sample(rng.normal(size=shape), shape, {"A": len(table)}, [0.25 + 0.5 * k]))
         table += matrices[-1].ravel().tolist()
     return Scattered(samples, table, dtype, in_place), matrices
@@ -48,6 +49,25 @@ def test_matrix(dtype: str, in_place: bool) -> None:
     batch.fill_results(gradients)
     for gradient, m, found in zip(gradients, matrices, batch.run(cpu.matrix_adjoint, backwards=True), strict=True):
         np.testing.assert_allclose(found, np.einsum("ck,cyx->kyx", m[:, :-1], gradient), rtol=0, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_channels_without_weight_are_left_out(dtype: str) -> None:
+    samples, table = [], []
+    for channels in (2, 3, 5):
+        image = np.ones((channels, 4, 300))
+        image[0, 1, 2], image[1, 2, 280] = np.nan, np.inf
+        matrix = np.eye(channels, channels + 1) * 2
+        matrix[-1, 0] = 1
+        samples.append(Sample(image, image.shape, {"A": len(table)}, [0.5]))
+        table += matrix.ravel().tolist()
+    batch = Scattered(samples, table, dtype, in_place=True)
+    for sample, found in zip(batch.samples, batch.run(cpu.matrix), strict=True):
+        wanted = sample.image * 2
+        wanted[-1] += sample.image[0]
+        np.testing.assert_array_equal(found, wanted)
+    if compiler() is not None:
+        check_same_on_cuda(batch, cpu.matrix, cuda.matrix)
 
 
 @pytest.mark.parametrize("in_place", [False, True])

@@ -12,7 +12,7 @@ from imrestore_kernels.cuda import _launch
 from imrestore_kernels.cuda import batches as cuda_batches
 
 import imrestore
-from imrestore import degrade
+from imrestore import augment, degrade
 from imrestore.degrade import _run
 from tests.backends import same_bits
 from tests.cases import FLOATS, INTEGERS
@@ -250,6 +250,23 @@ def test_inside_a_compiled_function(name: str) -> None:
     assert torch.equal(found, wanted)
     gradients = [torch.autograd.grad(one.sum(), image)[0] for one in (found, wanted)]
     assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i2", "u4", "i4", "f2", "f4", "f8"])
+def test_bytes_in_the_other_order(dtype: str) -> None:
+    values = np.random.default_rng(0).integers(0, 1000, (13, 20, 3))
+    chain = augment.Chain([augment.Flip(p=1), augment.Rotate(20), augment.Brightness(0.7), degrade.GaussianNoise(3)])
+    for step in (chain, augment.Transpose(p=1), augment.Flip(p=1), augment.Affine(9), degrade.Clip(5, 500)):
+        for layout in ((0, 1, 2), (2, 0, 1)):
+            own, other = (values.transpose(layout).astype(order + dtype) for order in "<>")
+            for image in (other, np.ascontiguousarray(other), other[:, ::-1]):
+                axes = {"channel_axis": layout.index(2)}
+                plain = np.ascontiguousarray(image).astype(own.dtype)
+                found = step(image, target=image, rng=4, **axes)
+                wanted = step(plain, target=plain, rng=4, **axes)
+                for a, b in zip(found, wanted, strict=True):
+                    assert a.dtype.isnative
+                    np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("inside", ["vmap", "grad"])

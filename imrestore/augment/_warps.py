@@ -39,12 +39,16 @@ class Warp(Step):
         """The kernels' numbers for what samples draw."""
         return [_geometry.INTERPOLATIONS[name] for name in draw.option(self.interpolation)]
 
-    def warp(self, draw: Draw, homographies: list[Homography], sizes: list[Sides], out: list[Sides] | None = None) -> None:
+    def warp(self, draw: Draw, homographies: list[Homography], sizes: list[Sides]) -> None:
         """Result (x, y) about its centre is the image, of a height and width in ``sizes``, at a homography times that."""
-        out = sizes if out is None else out
+        self.warp_to(draw, homographies, sizes, sizes, self.interpolations(draw))
+
+    def warp_to(
+        self, draw: Draw, homographies: list[Homography], sizes: list[Sides], out: list[Sides], interpolations: list[int]
+    ) -> None:
+        """The same for results of other sizes, and by interpolations that were drawn before."""
         whole = [about_centres(*own) for own in zip(homographies, sizes, out, strict=True)]
-        mode = MODES[self.mode]
-        _geometry.warp(draw, whole, out, self.interpolations(draw), mode, self.cval * draw.unit)
+        _geometry.warp(draw, whole, out, interpolations, MODES[self.mode], self.cval * draw.unit)
 
 
 def sizes_of(draw: Draw) -> list[Sides]:
@@ -101,25 +105,29 @@ class Rotate(Warp):
         self.check()
 
     def plan(self, draw: Draw) -> None:
-        angle, sizes = draw.plain_value(self.angle), sizes_of(draw)
+        angle, interpolations, sizes = draw.plain_value(self.angle), self.interpolations(draw), sizes_of(draw)
         turns, out = [rotation(degrees) for degrees in angle], list(sizes)
         for k, (height, width) in enumerate(sizes if self.fit != "keep" else ()):
-            share = _inside(turns[k], height - 1, width - 1)
+            rim = int(interpolations[k] == _geometry.INTERPOLATIONS["bicubic"])  # its neighbours reach a pixel further
+            share = _inside(turns[k], height - 1, width - 1, rim)
             if self.fit == "zoom":
                 factor = max(share, _SLACK)
                 turns[k] = times(turns[k], scaling(factor, factor))
             else:
                 out[k] = (int(share * (height - 1) + _SLACK) + 1, int(share * (width - 1) + _SLACK) + 1)
-        self.warp(draw, turns, sizes, out)
+        self.warp_to(draw, turns, sizes, out, interpolations)
         draw.record("Rotate", angle=angle)
 
 
-def _inside(turn: Homography, down: int, across: int) -> float:
-    """The largest share of its sides at which an image, turned, lies in the image; from first to last pixel."""
+def _inside(turn: Homography, down: int, across: int, rim: int) -> float:
+    """The largest share of its sides, from first to last pixel, at which an image, turned, lies in it without its rim."""
     cos, sin = abs(turn[0]), abs(turn[3])
-    if down == 0 or across == 0:
-        return 1.0 if sin == 0 else 0.0
-    return min(across / (across * cos + down * sin), down / (across * sin + down * cos))
+    if sin == 0:
+        return 1.0
+    room_across, room_down = across - 2 * rim, down - 2 * rim
+    if room_across <= 0 or room_down <= 0:
+        return 0.0
+    return min(room_across / (across * cos + down * sin), room_down / (across * sin + down * cos))
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,17 @@ def colour_kernel(dtype: np.dtype[Any] | None) -> Any:
                     for c in range(CHANNELS):
                         row, at = values[1, c], _WEIGHTS + 4 * c
                         m0, m1, m2, last = real(told[at]), real(told[at + 1]), real(told[at + 2]), real(told[at + 3])
+                        if m0 != 0 and m1 != 0 and m2 != 0:
+                            for i in range(count):
+                                row[i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
+                            continue
                         for i in range(count):
-                            row[i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
+                            row[i] = last
+                        for k in range(CHANNELS):
+                            weight, own = real(told[at + k]), values[0, k]
+                            if weight != 0:
+                                for i in range(count):
+                                    row[i] = fused(weight, own[i], row[i])
                 if told[_LIMITS] != 0.0:
                     for c in range(CHANNELS):
                         row = values[side, c]

@@ -108,7 +108,7 @@ def rows_of(picture: Array) -> Array | None:
 def load(picture: Array, planes: Array) -> None:
     """Copy a sample (channels, height, width) of any dtype and layout to planes of floats."""
     rows = rows_of(picture)
-    if rows is None or picture.dtype.kind not in "iuf" or picture.dtype == np.float16:
+    if rows is None or picture.dtype.kind not in "iuf" or picture.dtype == np.float16 or not picture.dtype.isnative:
         planes[...] = picture
         return
     kernel = load_kernel(picture.dtype, planes.dtype, len(picture))

@@ -28,7 +28,8 @@ _Arrays = tuple[Array, Array, Array, Array, Array]
 def matrix(src: Array, dst: Array, jobs: Array, numbers: Array, table: Array, size: Size) -> None:
     """Channel c becomes the sum of M[c, k] x_k and M[c, C], with the C x (C + 1) matrix M at table[A ..]; in place.
 
-    The constant first, then the channels in order, each product and sum rounded together.
+    The constant first, then the channels in order, each product and sum rounded together. A channel with a weight of 0 is left out,
+    whatever is in it.
     """
     _run_matrix((src, dst, jobs, numbers, table), 0)
 
@@ -110,15 +111,17 @@ def matrix_kernel(dtype: np.dtype[Any]) -> Any:
                     m0 = weight(table, job[A], 3, c, 0, adjoint)
                     m1 = weight(table, job[A], 3, c, 1, adjoint)
                     m2 = weight(table, job[A], 3, c, 2, adjoint)
-                    for i in range(count):
-                        target[i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
-                    continue
+                    if m0 != 0 and m1 != 0 and m2 != 0:
+                        for i in range(count):
+                            target[i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
+                        continue
                 for i in range(count):
                     result[i] = last
                 for k in range(channels):
                     row, m = given[k], weight(table, job[A], channels, c, k, adjoint)
-                    for i in range(count):
-                        result[i] = fused(m, row[i], result[i])
+                    if m != 0:
+                        for i in range(count):
+                            result[i] = fused(m, row[i], result[i])
                 for i in range(count):
                     target[i] = result[i]
 

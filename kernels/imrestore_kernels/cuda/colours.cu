@@ -36,11 +36,15 @@ extern "C" __global__ void __launch_bounds__(THREADS)
                 T total = ADJOINT ? T(0) : m[c * (channels + 1) + channels];
 #if CHANNELS <= 4
 #pragma unroll
-                for (int k = 0; k < CHANNELS; ++k)
-                    if (k < channels) total = fused(ADJOINT ? m[k * (channels + 1) + c] : m[c * (channels + 1) + k], own[k], total);
+                for (int k = 0; k < CHANNELS; ++k) {
+                    const T weight = k < channels ? ADJOINT ? m[k * (channels + 1) + c] : m[c * (channels + 1) + k] : T(0);
+                    if (weight != T(0)) total = fused(weight, own[k], total);
+                }
 #else
-                for (long long k = 0; k < channels; ++k)
-                    total = fused(ADJOINT ? m[k * (channels + 1) + c] : m[c * (channels + 1) + k], kept[k * threads], total);
+                for (long long k = 0; k < channels; ++k) {
+                    const T weight = ADJOINT ? m[k * (channels + 1) + c] : m[c * (channels + 1) + k];
+                    if (weight != T(0)) total = fused(weight, kept[k * threads], total);
+                }
 #endif
                 dst[job.go + c * job.plane + i] = total;
             }
