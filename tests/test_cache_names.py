@@ -31,9 +31,9 @@ for call in sys.argv[1:]:
 """
 
 KINDS = {
-    "mean": ["mean,int16,33", "mean,uint16,33", "mean,uint16,31", "mean,int8,33", "mean,uint8,33"],
-    "gaussian": ["gaussian,uint8,2", "gaussian,int8,2", "gaussian,int16,2", "gaussian,float32,2"],
-    "median": ["median,int16,9", "median,uint16,9", "median,float32,9", "median,int32,9"],
+    "mean": ["mean,int16,33", "mean,uint16,33", "mean,uint16,31", "mean,uint8,33"],
+    "gaussian": ["gaussian,uint8,2", "gaussian,int8,2", "gaussian,float32,2"],
+    "median": ["median,int16,9", "median,uint16,9", "median,float32,9"],
 }
 
 

@@ -93,7 +93,7 @@ def run(tmp_path: Path, program: str, *arguments: object) -> object:
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_a_parent_that_used_the_pool(tmp_path: Path, method: str) -> None:
-    got = run(tmp_path, START_METHOD, method, 8 if method == "fork" else 2)
+    got = run(tmp_path, START_METHOD, method, 4 if method == "fork" else 2)
     here = [jobs.digest(range(len(jobs.MIXED))), jobs.large_digest(1)]
     assert got["before"] == here
     assert set(got["small"]) == {here[0]}
@@ -107,7 +107,7 @@ def test_data_loader_workers(tmp_path: Path, method: str) -> None:
     pytest.importorskip("torch")
     import hashlib
 
-    workers, epochs = (4, 3) if method == "fork" else (2, 1)  # a spawned worker takes four seconds to start, with PyTorch
+    workers, epochs = (4, 2) if method == "fork" else (2, 1)  # a spawned worker takes four seconds to start, with PyTorch
     rows = run(tmp_path, DATA_LOADER, method, workers, epochs)
     assert [index for index, *_ in rows] == list(range(24)) * epochs
     for index, digest, threads in rows:
