@@ -97,7 +97,7 @@ def test_the_mean_is_that_of_contrast(channels: int) -> None:
     jobs[0, 2:7] = (channels, 90, 101, 90, 101)
     grey = planes.copy().ravel()
     contrast(grey, grey, jobs, numbers, np.zeros(1, np.float32), Size.of(jobs))  # with a factor of 0 the mean is left
-    assert set(grey.tolist()) == {float(np.float32(mean_grey(planes.ravel(), channels)))}
+    assert set(grey.tolist()) == {float(np.float32(mean_grey((planes.ravel(), grey, jobs, numbers, grey), 0)))}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from imrestore_kernels.borders import MODES
 from imrestore._checks.values import finite, shown
 from imrestore.augment import _geometry
 from imrestore.augment._homographies import scaling, times
-from imrestore.augment._warps import Warp, sizes_of
+from imrestore.augment._warps import Warp
 from imrestore.degrade._numbers import Floats
 from imrestore.degrade._plan import Draw
 from imrestore.degrade._step import check_fields
@@ -63,7 +63,7 @@ class Perspective(Warp):
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
         corners = signs * inwards.reshape(-1, 4, 2)
         unit = _through(np.broadcast_to(signs.astype(float), corners.shape), corners)
-        sizes = sizes_of(draw)
+        sizes = draw.plain_sizes
         frames = [(max(width - 1, 1) / 2, max(height - 1, 1) / 2) for height, width in sizes]
         own = [
             times(times(scaling(x, y), unit_frame), scaling(1 / x, 1 / y))
@@ -135,7 +135,7 @@ class Elastic(Warp):
 
     def plan(self, draw: Draw) -> None:
         amplitude = draw.plain_value(self.amplitude)
-        counts = [(_knots(height, self.spacing), _knots(width, self.spacing)) for height, width in sizes_of(draw)]
+        counts = [(_knots(height, self.spacing), _knots(width, self.spacing)) for height, width in draw.plain_sizes]
         lengths = [2 * down * across for down, across in counts]
         u = draw.uniforms(max(lengths, default=0))
         knots = [((2 * u[k, :n] - 1) * amplitude[k]).tolist() for k, n in enumerate(lengths)]

@@ -86,7 +86,7 @@ def displace(
     draw: Draw, knots: Sequence[Sequence[float]], counts: Sequence[Sides], interpolations: Sequence[int], mode: int, cval: float
 ) -> None:
     """Move pixels by B-splines, of so many knots down and across for each sample."""
-    shapes = draw.plain_shapes
+    sizes = draw.plain_sizes
     for length in sorted({len(own) for own in knots}):  # one table for all samples with as many knots
         places = [k for k, own in enumerate(knots) if len(own) == length]
         draw.launch_plain(
@@ -94,7 +94,7 @@ def displace(
             places,
             [(*_NO_CHANGE, cval)] * len(places),
             [(0, *counts[k], interpolations[k], mode, 0) for k in places],
-            out=[(shapes[k][1], shapes[k][2]) for k in places],
+            out=[sizes[k] for k in places],
             roles=_ROLES,
             for_masks=_FOR_MASKS,
             stored=[knots[k] for k in places],

@@ -65,7 +65,7 @@ class Flip(Step):
         flipped = [u < self.p for (u,) in draw.plain_uniforms(1)]
         axes = draw.option(self.axis)
         if any(flipped):
-            sizes = [(height, width) for _, height, width in draw.plain_shapes]
+            sizes = draw.plain_sizes
             moves = [_mirrored(axis, *size) if yes else None for yes, axis, size in zip(flipped, axes, sizes, strict=True)]
             _geometry.place(draw, moves, sizes)
         draw.record("Flip", flipped=flipped)
@@ -107,7 +107,7 @@ class Rotate90(Step):
 
     def plan(self, draw: Draw) -> None:
         turns = [int(n) % 4 for n in draw.plain_value(self.turns)]
-        given = [(height, width) for _, height, width in draw.plain_shapes]
+        given = draw.plain_sizes
         moves = [_turned(n, *size) for n, size in zip(turns, given, strict=True)]
         _geometry.place(draw, moves, [size[::-1] if n % 2 else size for n, size in zip(turns, given, strict=True)])
         draw.record("Rotate90", turns=turns)
@@ -145,7 +145,7 @@ class Transpose(Step):
     def plan(self, draw: Draw) -> None:
         transposed = [u < self.p for (u,) in draw.plain_uniforms(1)]
         moves: list[Move | None] = [(0, 0, 1, 0, 1, 0) if yes else None for yes in transposed]
-        _geometry.place(draw, moves, [(width, height) for _, height, width in draw.plain_shapes])
+        _geometry.place(draw, moves, [(width, height) for height, width in draw.plain_sizes])
         draw.record("Transpose", transposed=transposed)
 
 
@@ -162,7 +162,7 @@ def _size(value: Any) -> Sides:
 def _room(draw: Draw, size: Sides) -> list[Sides]:
     """By how much images are higher and wider than a crop."""
     room = []
-    for _, height, width in draw.plain_shapes:
+    for height, width in draw.plain_sizes:
         if height < size[0] or width < size[1]:
             raise ValueError(f"size is {size}; for an image of {height} x {width} pixels it must be that or less")
         room.append((height - size[0], width - size[1]))

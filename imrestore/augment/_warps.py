@@ -51,11 +51,6 @@ class Warp(Step):
         _geometry.warp(draw, whole, out, interpolations, MODES[self.mode], self.cval * draw.unit)
 
 
-def sizes_of(draw: Draw) -> list[Sides]:
-    """Heights and widths."""
-    return [(height, width) for _, height, width in draw.plain_shapes]
-
-
 @dataclass(frozen=True)
 class Rotate(Warp):
     """Turn the image about its centre.
@@ -105,7 +100,7 @@ class Rotate(Warp):
         self.check()
 
     def plan(self, draw: Draw) -> None:
-        angle, interpolations, sizes = draw.plain_value(self.angle), self.interpolations(draw), sizes_of(draw)
+        angle, interpolations, sizes = draw.plain_value(self.angle), self.interpolations(draw), draw.plain_sizes
         turns, out = [rotation(degrees) for degrees in angle], list(sizes)
         for k, (height, width) in enumerate(sizes if self.fit != "keep" else ()):
             rim = int(interpolations[k] == _geometry.INTERPOLATIONS["bicubic"])  # its neighbours reach a pixel further
@@ -172,7 +167,7 @@ class Translate(Warp):
         self.check()
 
     def plan(self, draw: Draw) -> None:
-        right, down, sizes = draw.plain_value(self.right), draw.plain_value(self.down), sizes_of(draw)
+        right, down, sizes = draw.plain_value(self.right), draw.plain_value(self.down), draw.plain_sizes
         pixels = sizes if self.unit == "share" else [(1, 1)] * len(draw)
         self.warp(draw, [shift(-x * width, -y * height) for x, y, (height, width) in zip(right, down, pixels, strict=True)], sizes)
         draw.record("Translate", right=right, down=down)
@@ -217,7 +212,7 @@ class Scale(Warp):
 
     def plan(self, draw: Draw) -> None:
         factor = draw.plain_value(self.factor)
-        self.warp(draw, [scaling(1 / own, 1 / own) for own in factor], sizes_of(draw))
+        self.warp(draw, [scaling(1 / own, 1 / own) for own in factor], draw.plain_sizes)
         draw.record("Scale", factor=factor)
 
 
@@ -272,7 +267,7 @@ class Affine(Warp):
 
     def plan(self, draw: Draw) -> None:
         angle, right, down = draw.plain_value(self.angle), draw.plain_value(self.right), draw.plain_value(self.down)
-        scale, lean, sizes = draw.plain_value(self.scale), draw.plain_value(self.shear), sizes_of(draw)
+        scale, lean, sizes = draw.plain_value(self.scale), draw.plain_value(self.shear), draw.plain_sizes
         self.warp(draw, [_affine(*own) for own in zip(angle, right, down, scale, lean, sizes, strict=True)], sizes)
         draw.record("Affine", angle=angle, right=right, down=down, scale=scale, shear=lean)
 

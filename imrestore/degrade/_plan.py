@@ -222,6 +222,11 @@ class Draw:
         shapes: list[list[int]] = (now if self._all else now[self.ids]).tolist()
         return shapes
 
+    @property
+    def plain_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each sample."""
+        return [(height, width) for _, height, width in self.plain_shapes]
+
     def value(self, value: Value) -> Floats:
         """A parameter for each sample. A distribution takes one random number of each, a number none."""
         drawn_from = distribution(value)

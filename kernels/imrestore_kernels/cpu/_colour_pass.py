@@ -16,13 +16,12 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.cpu._interleave import nearest_of, rows_of
+from imrestore_kernels.cpu._interleave import rows_of, saturated
 from imrestore_kernels.cpu._jit import compile_rows
-from imrestore_kernels.cpu._job_rows import A, Array
+from imrestore_kernels.cpu._job_rows import SRC, A, Array
 from imrestore_kernels.cpu._pool import run_rows
-from imrestore_kernels.cpu._sampling import fused
 from imrestore_kernels.cpu._vector import allocator, smaller
-from imrestore_kernels.cpu.colours import mean_grey
+from imrestore_kernels.cpu.colours import mean_grey, mix_three
 from imrestore_kernels.samples import Size, Work
 
 CHANNELS = 3
@@ -76,7 +75,8 @@ def run(parts: Sequence[Any], memory: Array, start: int, table: Array, result: A
         work: Work = part.work
         if work.name == "contrast":
             told[_CONTRAST], told[_FACTOR] = 1, part.numbers[0, 0]
-            told[_PIVOT] = mean_grey(planes, CHANNELS)
+            part.jobs[0, SRC] = start
+            told[_PIVOT] = mean_grey((memory, memory, part.jobs, part.numbers, table), 0)
         elif work.name == "matrix":
             at = int(part.jobs[0, A])
             told[_MATRIX], told[_WEIGHTS:_LIMITS] = 1, table[at : at + 12]
@@ -115,21 +115,10 @@ def colour_kernel(dtype: np.dtype[Any] | None) -> Any:
                             row[i] = own[i]
                 if told[_MATRIX] != 0.0:
                     side = 1
-                    first, second, third = values[0, 0], values[0, 1], values[0, 2]
                     for c in range(CHANNELS):
-                        row, at = values[1, c], _WEIGHTS + 4 * c
+                        at = _WEIGHTS + 4 * c
                         m0, m1, m2, last = real(told[at]), real(told[at + 1]), real(told[at + 2]), real(told[at + 3])
-                        if m0 != 0 and m1 != 0 and m2 != 0:
-                            for i in range(count):
-                                row[i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
-                            continue
-                        for i in range(count):
-                            row[i] = last
-                        for k in range(CHANNELS):
-                            weight, own = real(told[at + k]), values[0, k]
-                            if weight != 0:
-                                for i in range(count):
-                                    row[i] = fused(weight, own[i], row[i])
+                        mix_three(values[1, c], values[0, 0], values[0, 1], values[0, 2], m0, m1, m2, last, count)
                 if told[_LIMITS] != 0.0:
                     for c in range(CHANNELS):
                         row = values[side, c]
@@ -146,14 +135,10 @@ def colour_kernel(dtype: np.dtype[Any] | None) -> Any:
                 picture = dst[y, CHANNELS * start : CHANNELS * (start + count)]
                 for i in range(count):
                     for c in range(CHANNELS):
-                        value = one[c, i]
                         if whole:
-                            value = nearest_of(value)
-                            value = value if value > least else least  # of a NaN, too
-                            value = value if value < most else most
-                            picture[CHANNELS * i + c] = to(np.int32(value))
+                            picture[CHANNELS * i + c] = to(np.int32(saturated(one[c, i], least, most)))
                         else:
-                            picture[CHANNELS * i + c] = value
+                            picture[CHANNELS * i + c] = one[c, i]
         values[0, 0, 0] = 0.0  # freed after its last use
 
     planes = from_dtype(np.dtype(real))[:, :, ::1]

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
-from imrestore_kernels.cpu._jit import compile_rows
+from imrestore_kernels.cpu._jit import compile_rows, inline
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._rounding import round_to
 
@@ -26,7 +26,7 @@ CHANNELS = (1, 2, 3, 4)
 
 
 @intrinsic
-def nearest_of(_typing: Any, value: Any) -> Any:
+def _nearest(_typing: Any, value: Any) -> Any:
     """A float rounded half to even, of the float's own type: it stays a vector instruction."""
 
     def generate(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -38,6 +38,14 @@ def nearest_of(_typing: Any, value: Any) -> Any:
         return builder.call(function, args)
 
     return value(value), generate
+
+
+@inline
+def saturated(value: Any, low: Any, high: Any) -> Any:
+    """A float rounded half to even, within limits; the lower one for NaN."""
+    whole = _nearest(value)
+    whole = whole if whole > low else low
+    return whole if whole < high else high
 
 
 @cache
@@ -83,9 +91,7 @@ def store_kernel(dtype: np.dtype[Any], compute: np.dtype[Any], channels: int) ->
                 picture = dst[y]
                 for x in range(src.shape[2]):
                     for c in range(channels):
-                        value = nearest_of(src[c, y, x])
-                        value = value if value > low else low  # of a NaN, too
-                        value = value if value < high else high
+                        value = saturated(src[c, y, x], low, high)
                         if signed:
                             value = value if src[c, y, x] == src[c, y, x] else zero
                         picture[channels * x + c] = to(wide(value))

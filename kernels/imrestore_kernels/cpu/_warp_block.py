@@ -128,11 +128,10 @@ class BlockCode:
     def locate(self, x: Any, shifts: Any) -> None:
         """The source columns and rows."""
         b, wide = self.b, self.wide
-        ramp = ir.Constant(wide.kind, [float(i) for i in range(BLOCK)])
-        at = b.fadd(wide.everywhere(b.sitofp(x, _DOUBLE)), ramp)
-        points = [cgutils.alloca_once(b, wide.kind) for _ in range(2)]
-        for point, factor in zip(points, (Real.U, Real.V), strict=True):
-            b.store(wide.fma(self.real(factor), at, self.real(factor + 1)), point)
+        at, line = self.line(x)
+        points = [cgutils.alloca_once(b, wide.kind) for _ in line]
+        for point, value in zip(points, line, strict=True):
+            b.store(value, point)
         with b.if_then(b.icmp_unsigned("!=", self.whole(Whole.PROJECTIVE), ir.Constant(_INT, 0)), likely=False):
             last = wide.fma(self.real(Real.W), at, self.real(Real.W0))
             inverse = b.fdiv(wide.constant(1.0), last)
@@ -147,6 +146,13 @@ class BlockCode:
         self.points = [b.load(point) for point in points]
         if self.interpolation == NEAREST:
             self.points = [b.fadd(point, wide.constant(0.5)) for point in self.points]
+
+    def line(self, x: Any) -> tuple[Any, list[Any]]:
+        """The columns of the result, and where an affine warp takes them: source columns and rows."""
+        b, wide = self.b, self.wide
+        ramp = ir.Constant(wide.kind, [float(i) for i in range(BLOCK)])
+        at = b.fadd(wide.everywhere(b.sitofp(x, _DOUBLE)), ramp)
+        return at, [wide.fma(self.real(factor), at, self.real(factor + 1)) for factor in (Real.U, Real.V)]
 
     def split(self, near: bool) -> None:
         """The whole numbers below the coordinates, and the weights of the neighbours; ``near`` points are numbers and small."""
@@ -297,20 +303,36 @@ class BlockCode:
         constant = b.icmp_unsigned("!=", self.whole(Whole.CONSTANT), ir.Constant(_INT, 0))
         columns, columns_there = self._neighbours(self.below[0], Real.COLUMNS, constant)
         rows, rows_there = self._neighbours(self.below[1], Real.ROWS, constant)
-        column_places = [self._kept(self.integers(c)) for c in columns]
+        column_places = [self._kept(self.integers(self._along_row(c))) for c in columns]
         row_places = [self._kept(self.integers(b.fmul(r, self.real(Real.WIDTH)))) for r in rows]
         with cgutils.for_range(b, self.whole(Whole.CHANNELS), intp=_INT) as loop:
-            base = b.add(image, b.mul(loop.index, self.whole(Whole.PLANE)))
+            base = b.add(image, b.mul(loop.index, self._channel()))
             along = []
             for column, column_there in zip(column_places, columns_there, strict=True):
-                lanes = [block.plus(base, offset) for offset in self._lanes(column)]
+                lanes = [self._beyond(base, offset) for offset in self._lanes(column)]
                 down = []
                 for row, row_there in zip(row_places, rows_there, strict=True):
                     steps = self._lanes(row)
-                    value = block.gathered([block.plus(a, step) for a, step in zip(lanes, steps, strict=True)])
+                    value = self._gathered([self._beyond(a, step) for a, step in zip(lanes, steps, strict=True)])
                     down.append(b.select(b.and_(column_there, row_there), value, outside))
                 along.append(block.between(self.weights[1], down))
             block.store(block.between(self.weights[0], along), b.add(result, b.mul(loop.index, self.whole(Whole.OUT_PLANE))))
+
+    # How the image lies in memory: here in planes of samples, which columns and rows are counted in.
+
+    def _along_row(self, columns: Any) -> Any:
+        """How far columns are from the beginning of their row."""
+        return columns
+
+    def _channel(self) -> Any:
+        """Bytes from one channel to the next."""
+        return self.whole(Whole.PLANE)
+
+    def _beyond(self, address: Any, distance: Any) -> Any:
+        return self.block.plus(address, distance)
+
+    def _gathered(self, addresses: list[Any]) -> Any:
+        return self.block.gathered(addresses)
 
     def _neighbours(self, below: Any, rule: int, constant: Any) -> tuple[list[Any], list[Any]]:
         """Where each neighbour is by the border rule, and whether it is there at all.

@@ -41,9 +41,7 @@ class _PixelCode(BlockCode):
         self.room = (_PAIR - 2 * channels + channels - 1) // channels
 
     def locate(self, x: Any, shifts: Any) -> None:
-        b, wide = self.b, self.wide
-        at = b.fadd(wide.everywhere(b.sitofp(x, _DOUBLE)), ir.Constant(wide.kind, [float(i) for i in range(BLOCK)]))
-        self.points = [wide.fma(self.real(factor), at, self.real(factor + 1)) for factor in (Real.U, Real.V)]
+        _, self.points = self.line(x)
 
     def all_inside(self) -> Any:
         """Whether both ends are: then all of a line is, and looking at each pixel takes a tenth of all instructions."""
@@ -68,9 +66,8 @@ class _PixelCode(BlockCode):
 
         Nothing then crosses the middle of a register but the exchange that makes these pairs.
         """
-        b, block, wide = self.b, self.block, self.wide
-        size = wide.constant(float(self.source.itemsize * self.channels))
-        offsets = self._kept(self.integers(wide.fma(self.below[1], self.real(_PITCH), b.fmul(self.below[0], size))))
+        b, block = self.b, self.block
+        offsets = self._kept(self.integers(self.wide.fma(self.below[1], self.real(_PITCH), self._along_row(self.below[0]))))
         lanes, pitch = self._lanes(offsets), self.whole(Whole.PITCH)
         found = []
         for first in range(0, BLOCK, _PAIR):
@@ -80,10 +77,10 @@ class _PixelCode(BlockCode):
                 for i in (k, k + 4):
                     place = b.add(image, lanes[i])
                     rows = [self._pair(place), self._pair(b.add(place, pitch))]
-                    mixed.append(self._between(block.chosen(self.weights[1][0], *[i] * _PAIR), *rows))
+                    mixed.append(block.between([block.chosen(self.weights[1][0], *[i] * _PAIR)], rows))
                 near, far = (self._taken(mixed, [n + half + 8 * p for p in range(2) for n in range(4)]) for half in (0, 4))
                 right = far if self.channels == 4 else self._taken([near, far], [3, 8, 9, 10, 7, 12, 13, 14])
-                vectors.append(self._between(block.chosen(self.weights[0][0], *[k] * 4, *[k + 4] * 4), near, right))
+                vectors.append(block.between([block.chosen(self.weights[0][0], *[k] * 4, *[k + 4] * 4)], [near, right]))
             found.append(vectors)
         return found
 
@@ -99,31 +96,19 @@ class _PixelCode(BlockCode):
         count = value.type.count
         return self.b.sitofp(self.b.zext(value, ir.VectorType(_I32, count)), ir.VectorType(ir.FloatType(), count))
 
-    def _between(self, weight: Any, low: Any, high: Any) -> Any:
-        return self.block.fma(weight, self.b.fsub(high, low), low)
-
     def _taken(self, pair: list[Any], numbers: list[int]) -> Any:
         return self.b.shuffle_vector(*pair, places(*numbers))
 
-    def _mixed_pixels(self, image: Any, result: Any, outside: Any) -> None:
-        b, block = self.b, self.block
-        constant = b.icmp_unsigned("!=", self.whole(Whole.CONSTANT), ir.Constant(_INT, 0))
-        columns, columns_there = self._neighbours(self.below[0], Real.COLUMNS, constant)
-        rows, rows_there = self._neighbours(self.below[1], Real.ROWS, constant)
-        size = self.wide.constant(float(self.source.itemsize * self.channels))
-        column_places = [self._kept(self.integers(b.fmul(c, size))) for c in columns]
-        row_places = [self._kept(self.integers(b.fmul(r, self.real(_PITCH)))) for r in rows]
-        with cgutils.for_range(b, ir.Constant(_INT, self.channels), intp=_INT) as loop:
-            base = b.add(image, b.mul(loop.index, ir.Constant(_INT, self.source.itemsize)))
-            along = []
-            for column, column_there in zip(column_places, columns_there, strict=True):
-                lanes = [b.add(base, offset) for offset in self._lanes(column)]
-                down = []
-                for row, row_there in zip(row_places, rows_there, strict=True):
-                    value = self._gathered([b.add(a, step) for a, step in zip(lanes, self._lanes(row), strict=True)])
-                    down.append(b.select(b.and_(column_there, row_there), value, outside))
-                along.append(block.between(self.weights[1], down))
-            block.store(block.between(self.weights[0], along), b.add(result, b.mul(loop.index, self.whole(Whole.OUT_PLANE))))
+    # Rows and columns are counted in bytes.
+
+    def _along_row(self, columns: Any) -> Any:
+        return self.b.fmul(columns, self.wide.constant(float(self.source.itemsize * self.channels)))
+
+    def _channel(self) -> Any:
+        return ir.Constant(_INT, self.source.itemsize)
+
+    def _beyond(self, address: Any, distance: Any) -> Any:
+        return self.b.add(address, distance)
 
     def _gathered(self, addresses: list[Any]) -> Any:
         kind = element(self.source)

@@ -116,7 +116,7 @@ def run(
             if not left:  # nothing but places changes: no value has to become a float
                 _direct.copy(picture, result[i])
                 continue
-            memory, side = _scratch(2 * slot, compute), 0
+            memory = _scratch(2 * slot, compute)
             if _direct.warps(picture, left[0], compute):
                 if len(left) == 1 and _direct.warp_to(picture, left[0], result[i]):
                     continue
@@ -124,30 +124,28 @@ def run(
                 left = left[1:]
             else:
                 _load(_direct.compact(picture) if done else picture, memory)
-            if kept is None and compute == np.float32:
-                _in_passes(left, memory, slot, table, result[i])
-                continue
-            for part in left:
-                if kept is not None and part.work.backward == "gradient":
-                    kept[part.place, i] = part.image(memory, side * slot)
-                side = part.run(memory, (0, slot), side, table)
-            _store(memory[side * slot :], result[i])
+            _carry_out(left, memory, slot, table, result[i], kept, i)
 
     _each(samples, len(source), slot * (1 + len(work)))
 
 
-def _in_passes(parts: Sequence[_Part], memory: Array, slot: int, table: Array, result: Array) -> None:
+def _carry_out(
+    parts: Sequence[_Part], memory: Array, slot: int, table: Array, result: Array, kept: dict[Any, Any] | None, sample: int
+) -> None:
     """Do all of it to the sample at the beginning of the memory; operations on colours that follow each other in one pass."""
     side = start = 0
     while start < len(parts):
-        many = _colour_pass.joined(parts, start)
+        part = parts[start]
+        many = _colour_pass.joined(parts, start) if kept is None and memory.dtype == np.float32 else 0
         stop = start + max(many, 1)
         if many and stop == len(parts) and _colour_pass.run(parts[start:], memory, side * slot, table, result):
             return
         if many > 1:
             _colour_pass.run(parts[start:stop], memory, side * slot, table, None)
         else:
-            side = parts[start].run(memory, (0, slot), side, table)
+            if kept is not None and part.work.backward == "gradient":
+                kept[part.place, sample] = part.image(memory, side * slot)
+            side = part.run(memory, (0, slot), side, table)
         start = stop
     _store(memory[side * slot :], result)
 

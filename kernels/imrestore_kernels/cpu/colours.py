@@ -14,7 +14,7 @@ from imrestore_kernels.cpu._plane_sums import LANES, plane_sum
 from imrestore_kernels.cpu._pool import run_rows
 from imrestore_kernels.cpu._sampling import fused
 from imrestore_kernels.cpu._vector import allocator, smaller
-from imrestore_kernels.samples import COLUMNS, Size
+from imrestore_kernels.samples import Size
 
 #: Pixels of one "row" of the pool, and of those worked on at once: all channels are read before one is written.
 BLOCK, CHUNK = 4096, 256
@@ -57,25 +57,63 @@ def _run_matrix(arrays: _Arrays, adjoint: int) -> None:
 
 
 def _run_contrast(arrays: _Arrays, adjoint: int) -> None:
-    add, kernel = sum_kernel(arrays[0].dtype), contrast_kernel(arrays[0].dtype)
+    kernel = contrast_kernel(arrays[0].dtype)
     for number, job in enumerate(arrays[2].tolist()):
-        values, channels = job[CHANNELS] * job[HEIGHT] * job[WIDTH], job[CHANNELS]
-        sums = np.empty(channels)
-        run_rows(add, (*arrays, number, adjoint, sums), channels, _SUM * values)
-        run_rows(kernel, (*arrays, number, adjoint, sums), channels, _CONTRAST * values)
+        channels, pixels = job[CHANNELS], job[HEIGHT] * job[WIDTH]
+        if adjoint:
+            spread = _total(_sums(arrays, number, adjoint)) * (1.0 - float(arrays[3][number, 0]))
+            pivots = np.array([spread * _share(c, channels, pixels) for c in range(channels)])
+        else:
+            pivots = np.full(channels, mean_grey(arrays, number))
+        run_rows(kernel, (*arrays, number, adjoint, pivots), channels, _CONTRAST * channels * pixels)
 
 
-def mean_grey(planes: Array, channels: int) -> float:
-    """Of planes of equal size in one row of memory, as `contrast` takes it."""
-    sums, pixels = np.empty(channels), planes.size // channels
-    jobs = np.zeros((1, COLUMNS), np.int64)
-    jobs[0, CHANNELS], jobs[0, HEIGHT], jobs[0, WIDTH] = channels, 1, pixels
-    unused = np.zeros((1, COLUMNS))
-    run_rows(sum_kernel(planes.dtype), (planes, planes, jobs, unused, planes[:1], 0, 0, sums), channels, _SUM * planes.size)
+def mean_grey(arrays: _Arrays, number: int) -> float:
+    """Of a sample, as `contrast` takes it."""
+    channels, pixels = int(arrays[2][number, CHANNELS]), int(arrays[2][number, HEIGHT] * arrays[2][number, WIDTH])
+    return _total([value * _share(c, channels, pixels) for c, value in enumerate(_sums(arrays, number, 0))])
+
+
+def _total(values: list[float]) -> float:
+    """One after the other, as on CUDA; Python's own sum keeps what rounding loses, from 3.12 on."""
     total = 0.0
-    for c, value in enumerate(sums.tolist()):
-        total += value * ((GREY[c] if channels == 3 else 1.0 / channels) / float(pixels))
+    for value in values:
+        total += value
     return total
+
+
+def _sums(arrays: _Arrays, number: int, adjoint: int) -> list[float]:
+    """Of the values of each channel, or of its gradient's."""
+    channels, pixels = int(arrays[2][number, CHANNELS]), int(arrays[2][number, HEIGHT] * arrays[2][number, WIDTH])
+    sums = np.empty(channels)
+    run_rows(sum_kernel(arrays[0].dtype), (*arrays, number, adjoint, sums), channels, _SUM * channels * pixels)
+    return sums.tolist()
+
+
+def _share(c: int, channels: int, pixels: int) -> float:
+    """What a value counts for in the mean grey."""
+    weight = GREY[c] if channels == 3 else 1.0 / float(channels)
+    return weight / float(pixels)
+
+
+@inline
+def mix_three(row: Any, first: Any, second: Any, third: Any, m0: Any, m1: Any, m2: Any, last: Any, count: int) -> None:
+    """A channel made of three: the constant first, then those with a weight in order, each product and sum rounded together."""
+    if m0 != 0 and m1 != 0 and m2 != 0:
+        for i in range(count):
+            row[i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
+        return
+    for i in range(count):
+        row[i] = last
+    if m0 != 0:
+        for i in range(count):
+            row[i] = fused(m0, first[i], row[i])
+    if m1 != 0:
+        for i in range(count):
+            row[i] = fused(m1, second[i], row[i])
+    if m2 != 0:
+        for i in range(count):
+            row[i] = fused(m2, third[i], row[i])
 
 
 @cache
@@ -107,14 +145,11 @@ def matrix_kernel(dtype: np.dtype[Any]) -> Any:
                 last = weight(table, job[A], channels, c, channels, adjoint)
                 target = dst[go + c * plane + start : go + c * plane + start + count]
                 if channels == 3:
-                    first, second, third = given[0], given[1], given[2]
                     m0 = weight(table, job[A], 3, c, 0, adjoint)
                     m1 = weight(table, job[A], 3, c, 1, adjoint)
                     m2 = weight(table, job[A], 3, c, 2, adjoint)
-                    if m0 != 0 and m1 != 0 and m2 != 0:
-                        for i in range(count):
-                            target[i] = fused(m2, third[i], fused(m1, second[i], fused(m0, first[i], last)))
-                        continue
+                    mix_three(target, given[0], given[1], given[2], m0, m1, m2, last, count)
+                    continue
                 for i in range(count):
                     result[i] = last
                 for k in range(channels):
@@ -146,31 +181,20 @@ def sum_kernel(dtype: np.dtype[Any]) -> Any:
     return compile_job_rows(rows, "plane_sums", dtype, types.intp, types.float64[::1])
 
 
-@inline
-def share(c: int, channels: int, pixels: int) -> float:
-    """What a value counts for in the mean grey."""
-    weight = GREY[c] if channels == 3 else 1.0 / float(channels)
-    return weight / float(pixels)
-
-
 @cache
 def contrast_kernel(dtype: np.dtype[Any]) -> Any:
     """Kernel over channels."""
     real, new_row = dtype.type, allocator(dtype)
 
     def rows(
-        src: Any, dst: Any, jobs: Any, numbers: Any, table: Any, number: int, adjoint: int, sums: Any, row_start: int, row_stop: int
-    ) -> None:
-        job, channels, plane = jobs[number], jobs[number, CHANNELS], jobs[number, HEIGHT] * jobs[number, WIDTH]
+        src: Any, dst: Any, jobs: Any, numbers: Any, table: Any, number: int, adjoint: int, pivots: Any,
+        row_start: int, row_stop: int,
+    ) -> None:  # fmt: skip
+        job, plane = jobs[number], jobs[number, HEIGHT] * jobs[number, WIDTH]
         come, go = (job[DST], job[SRC]) if adjoint != 0 else (job[SRC], job[DST])
-        factor, total = numbers[number, 0], 0.0
-        for c in range(channels):
-            total += sums[c] * (1.0 if adjoint != 0 else share(c, channels, plane))
-        f, row = real(factor), new_row(CHUNK)
+        f, row = real(numbers[number, 0]), new_row(CHUNK)
         for c in range(row_start, row_stop):
-            pivot = real(total)
-            if adjoint != 0:
-                pivot = real(total * (1.0 - factor) * share(c, channels, plane))
+            pivot = real(pivots[c])
             for start in range(0, plane, CHUNK):
                 count = smaller(CHUNK, plane - start)
                 at, to = come + c * plane + start, go + c * plane + start
